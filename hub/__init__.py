@@ -1,0 +1,3 @@
+"""Tresse: every customer's words, from every channel, braided into one timeline."""
+
+__version__ = "0.1.0"

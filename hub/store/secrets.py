@@ -1,0 +1,66 @@
+"""Secrets at rest: a key file beside the database, Fernet (AES-128-CBC with HMAC-SHA256) around values."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+from cryptography.fernet import Fernet, InvalidToken
+
+from hub.sdk.errors import ConfigError
+from hub.store.health import state
+from hub.store.session import Store, upsert
+
+
+def load_key(path: Path) -> bytes:
+    """Read the hub's key; make one, readable by the owner alone, where there is none."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes().strip()
+        with os.fdopen(file, "wb") as handle:
+            handle.write(Fernet.generate_key())
+    return path.read_bytes().strip()
+
+
+class SecretState:
+    """`context.state` of one instance: encrypted key-value rows with compare-and-swap."""
+
+    def __init__(self, store: Store, instance: str, key: bytes) -> None:
+        self._store, self._instance, self._fernet = store, instance, Fernet(key)
+
+    def _where(self, key: str) -> sa.ColumnElement[bool]:
+        return sa.and_(state.c.instance == self._instance, state.c.key == key)
+
+    def _open(self, sealed: bytes | None) -> str | None:
+        if sealed is None:
+            return None
+        try:
+            return self._fernet.decrypt(sealed).decode()
+        except InvalidToken:
+            raise ConfigError(
+                f"the stored state of {self._instance} was sealed with another key: restore hub.key from the backup"
+            ) from None
+
+    def get(self, key: str) -> str | None:
+        with self._store.read() as connection:
+            return self._open(connection.scalar(sa.select(state.c.value).where(self._where(key))))
+
+    def set(self, key: str, value: str) -> None:
+        sealed = self._fernet.encrypt(value.encode())
+        with self._store.write() as connection:
+            insert = upsert(connection, state).values(instance=self._instance, key=key, value=sealed)
+            connection.execute(insert.on_conflict_do_update(index_elements=["instance", "key"], set_={"value": sealed}))
+
+    def swap(self, key: str, old: str | None, new: str) -> bool:
+        with self._store.write() as connection:
+            sealed = connection.scalar(sa.select(state.c.value).where(self._where(key)))
+            if self._open(sealed) != old:
+                return False
+            fresh = self._fernet.encrypt(new.encode())
+            insert = upsert(connection, state).values(instance=self._instance, key=key, value=fresh)
+            connection.execute(insert.on_conflict_do_update(index_elements=["instance", "key"], set_={"value": fresh}))
+            return True
