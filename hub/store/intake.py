@@ -50,7 +50,7 @@ message = sa.Table(
     "message",
     metadata,
     id_column(),
-    ref("raw"),
+    ref("raw", nullable=True),  # null: the hub itself wrote it (an acknowledgement)
     sa.Column("instance", sa.String(80), nullable=False),
     sa.Column("direction", sa.String(3), nullable=False),
     ref("identity"),  # the customer's side

@@ -1,0 +1,99 @@
+"""The HTTP session lent to components: time limits, and a guard against addresses inside.
+
+An address that comes from outside (a webhook's target, a picture's source) could point at this
+machine or its network. So a name is resolved once, every address it has is checked, and the
+connection goes to a checked address; redirects are not followed by themselves. Hosts that the
+admin wrote into the configuration are allowed by name: most desks live inside.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
+
+TIMEOUT = (5.0, 20.0)
+"""Seconds to connect and to wait for an answer, where a component says nothing else."""
+
+_CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598; not "private" to the library
+
+
+def is_outside(address: str) -> bool:
+    """Whether `address` is a public one: not loopback, private, link-local, metadata or multicast."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ip.ipv4_mapped or ip.sixtofour or ip
+    return ip.is_global and not ip.is_multicast and ip not in _CARRIER_NAT
+
+
+def _connect(connection: HTTPConnection, allowed: Collection[str]) -> socket.socket:
+    host, port = connection.host, connection.port or connection.default_port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise NewConnectionError(connection, f"{host}: {error}") from error
+    addresses = [str(item[4][0]) for item in found]
+    if host.lower() not in allowed and not all(is_outside(a) for a in addresses):
+        raise NewConnectionError(connection, f"{host} is an address inside; name it in the configuration to allow it")
+    last: OSError = OSError("no address")
+    for address in addresses:
+        try:
+            return socket.create_connection((address, port), connection.timeout)
+        except OSError as error:
+            last = error
+    raise NewConnectionError(connection, f"{host}:{port}: {last}") from last
+
+
+def _guarded(allowed: Collection[str]) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, allowed)
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, allowed)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain  # type: ignore[assignment]
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure  # type: ignore[assignment]
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, allowed: Collection[str]) -> None:
+        self._allowed = allowed
+        super().__init__(max_retries=0)  # the hub retries, with its own memory of what was done
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.poolmanager.pool_classes_by_scheme = _guarded(self._allowed)  # type: ignore[assignment]
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = TIMEOUT
+        return super().send(request, *args, **kwargs)
+
+
+class GuardedSession(requests.Session):
+    """A `requests.Session` that never follows redirects unless told so and always has a time limit."""
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        super().__init__()
+        self.trust_env = False  # no proxy and no .netrc from the daemon's environment
+        adapter = _Adapter({host.lower() for host in allowed})
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        kwargs.setdefault("allow_redirects", False)
+        return super().request(*args, **kwargs)

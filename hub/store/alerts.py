@@ -1,0 +1,25 @@
+"""One open alert per cause: raised once, closed when the cause is gone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.store.health import alert
+
+
+def raise_alert(connection: Connection, key: str, text: str, now: datetime, instance: str = "") -> bool:
+    """Open the alert `key` unless it stands open; True when it is new."""
+    open_one = sa.select(alert.c.id).where(alert.c.key == key, alert.c.closed_at.is_(None))
+    if connection.scalar(open_one) is not None:
+        return False
+    connection.execute(sa.insert(alert).values(key=key, instance=instance, text=text, opened_at=now))
+    return True
+
+
+def close_alert(connection: Connection, key: str, now: datetime) -> bool:
+    """Close the alert `key`; False when none was open."""
+    close = sa.update(alert).where(alert.c.key == key, alert.c.closed_at.is_(None)).values(closed_at=now)
+    return bool(connection.execute(close).rowcount)
