@@ -1,0 +1,43 @@
+"""TOML to models: `load` for the hub's own tables, `settings_of` for an instance's section."""
+
+from hub.config.load import TABLES, load, settings_of
+from hub.config.model import (
+    KINDS,
+    AcknowledgeSettings,
+    AnswersSettings,
+    BrandSettings,
+    Config,
+    DatabaseSettings,
+    EngineSettings,
+    HubSettings,
+    LogSettings,
+    Section,
+    SectionOptions,
+    Voice,
+    WebSettings,
+    options_of,
+)
+from hub.config.problems import ConfigErrors, Problem, did_you_mean
+
+__all__ = [
+    "KINDS",
+    "TABLES",
+    "AcknowledgeSettings",
+    "AnswersSettings",
+    "BrandSettings",
+    "Config",
+    "ConfigErrors",
+    "DatabaseSettings",
+    "EngineSettings",
+    "HubSettings",
+    "LogSettings",
+    "Problem",
+    "Section",
+    "SectionOptions",
+    "Voice",
+    "WebSettings",
+    "did_you_mean",
+    "load",
+    "options_of",
+    "settings_of",
+]
