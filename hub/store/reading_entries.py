@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
@@ -106,12 +106,18 @@ def as_json(value: Any) -> Any:
     return value
 
 
+ValueT = TypeVar("ValueT")
 Found = dict[tuple[int, int], Entry]
 
 
 def ms(table: sa.FromClause) -> sa.ColumnElement[int]:
     """The stored milliseconds themselves: a cursor must not pass through floating point."""
     return sa.type_coerce(table.c.at, sa.BigInteger)
+
+
+def filled(value: type[ValueT], row: RowMapping) -> ValueT:
+    """The dataclass `value` from the columns of its fields' names."""
+    return value(**{f.name: row[f.name] for f in fields(cast("Any", value))})
 
 
 def read_entries(connection: Connection, messages: list[int], events: list[int]) -> Found:
@@ -193,14 +199,10 @@ def _message(
         has_html=bool(row["has_html"]),
         case_number=row["case_number"] or "",
         orders=tuple(OrderMark(o["number"], o["proof"]) for o in orders),
-        attachments=tuple(_marked(FileMark, f) for f in files),
+        attachments=tuple(filled(FileMark, f) for f in files),
         copies=tuple(dict.fromkeys(c["instance"] for c in copies)),
-        suggestions=tuple(_marked(SuggestionMark, s) for s in proposed),
+        suggestions=tuple(filled(SuggestionMark, s) for s in proposed),
     )
-
-
-def _marked(mark: type[Any], row: RowMapping) -> Any:
-    return mark(**{f.name: row[f.name] for f in fields(mark)})
 
 
 def _common(row: RowMapping) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.store.intake import event, message, message_order
-from hub.store.reading_entries import Entry, as_json, ms
+from hub.store.reading_entries import Entry, as_json, ms, read_entries
 from hub.store.reading_subject import Candidate, Subject, find, of_customer
 
 __all__ = ["Candidate", "Entry", "Subject", "TimelinePage", "as_json", "entries_of_case", "find", "of_customer", "page"]
@@ -43,9 +43,7 @@ def page(connection: Connection, subject: Subject, before: str | None = None, li
     marks += [(row.at, 0, row.id) for row in _rows(connection, _event_places(subject, cursor, limit + 1))]
     marks.sort(reverse=True)
     more, marks = len(marks) > limit, marks[:limit]
-    found = _messages(connection, [m[2] for m in marks if m[1]]) | _events(
-        connection, [m[2] for m in marks if not m[1]]
-    )
+    found = read_entries(connection, [m[2] for m in marks if m[1]], [m[2] for m in marks if not m[1]])
     entries = tuple(found[rank, i] for _, rank, i in marks)
     return TimelinePage(entries, _sealed(marks[-1]) if more else None)
 

@@ -1,0 +1,168 @@
+"""What the admin's first page and `/metrics` tell: how the instances are, what waits, the last day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.store.base import to_ms
+from hub.store.cases import case, delivery, suggestion
+from hub.store.customers import customer
+from hub.store.health import alert, instance_health
+from hub.store.intake import event, message, raw, step
+from hub.store.reading_entries import filled
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How an instance is: ``green``, ``amber`` or ``red``, why, and since when."""
+
+    instance: str
+    health: str
+    reason: str
+    since: datetime
+    seen_at: datetime | None
+    failures: int
+    retry_at: datetime | None
+    voice: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something a person must look at; it closes when its cause is gone."""
+
+    id: int
+    key: str
+    instance: str
+    text: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The hub in numbers. `backlog` is the age in seconds of the oldest thing that should be done by now."""
+
+    customers: int
+    cases: int
+    open_cases: int
+    messages: int
+    kept: int
+    steps: int
+    deliveries: dict[str, int]
+    outcomes: dict[str, int]
+    backlog: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What came in and went out in one hour."""
+
+    at: datetime
+    incoming: int
+    outgoing: int
+    events: int
+
+
+def health_rows(connection: Connection) -> dict[str, Health]:
+    """Health by instance id; an instance that never worked has no row."""
+    rows = connection.execute(sa.select(instance_health).order_by(instance_health.c.instance)).mappings()
+    return {row["instance"]: filled(Health, row) for row in rows}
+
+
+def open_alerts(connection: Connection) -> list[Alert]:
+    """What needs a person now, newest first."""
+    query = sa.select(alert).where(alert.c.closed_at.is_(None)).order_by(alert.c.opened_at.desc(), alert.c.id.desc())
+    return [filled(Alert, row) for row in connection.execute(query.limit(100)).mappings()]
+
+
+def counts(connection: Connection, now: datetime) -> Counts:
+    """The figures of the tiles and of `/metrics`."""
+    return Counts(
+        customers=_count(connection, customer),
+        cases=_count(connection, case),
+        open_cases=_count(connection, case, case.c.state == "open"),
+        messages=_count(connection, message),
+        kept=_count(connection, step, step.c.state == "kept"),
+        steps=_count(connection, step, step.c.state == "waiting"),
+        deliveries=_by(connection, delivery.c.state),
+        outcomes=_by(connection, suggestion.c.outcome, suggestion.c.outcome != ""),
+        backlog=backlog_age(connection, now),
+    )
+
+
+def backlog_age(connection: Connection, now: datetime) -> float:
+    """Seconds since the oldest step or delivery fell due; 0 where nothing is late."""
+    oldest = [
+        connection.scalar(sa.select(sa.func.min(table.c.due_at)).where(table.c.state == "waiting"))
+        for table in (step, delivery)
+    ]
+    return max([0.0, *((now - at).total_seconds() for at in oldest if at is not None)])
+
+
+def last_day(connection: Connection, now: datetime, hours: int = 24) -> list[Hour]:
+    """Messages and events per hour, oldest first; the last hour is the running one."""
+    end = now.replace(minute=0, second=0, microsecond=0)
+    starts = [end - timedelta(hours=h) for h in reversed(range(hours))]
+    since = to_ms(starts[0])
+    said: dict[tuple[int, str], int] = {}
+    first = _first_since(connection, message, message.c.received_at, starts[0])
+    bucket = (sa.type_coerce(message.c.received_at, sa.BigInteger) - since) // 3_600_000
+    for hour, direction, number in connection.execute(
+        sa.select(bucket, message.c.direction, sa.func.count())
+        .where(message.c.id >= first)
+        .group_by(bucket, message.c.direction)
+    ):
+        said[hour, direction] = number
+    first = _first_since(connection, event, event.c.at, starts[0])
+    bucket = (sa.type_coerce(event.c.at, sa.BigInteger) - since) // 3_600_000
+    for hour, number in connection.execute(
+        sa.select(bucket, sa.func.count()).where(event.c.id >= first).group_by(bucket)
+    ):
+        said[hour, "event"] = number
+    return [
+        Hour(at, said.get((n, "in"), 0), said.get((n, "out"), 0), said.get((n, "event"), 0))
+        for n, at in enumerate(starts)
+    ]
+
+
+def last_heard(connection: Connection, instances: Sequence[str]) -> dict[str, datetime]:
+    """When each instance last brought something in, found without reading what it brought."""
+    newest = {
+        name: connection.scalar(
+            sa.select(raw.c.received_at).where(raw.c.instance == name).order_by(raw.c.id.desc()).limit(1)
+        )
+        for name in instances
+    }
+    return {name: at for name, at in newest.items() if at is not None}
+
+
+def _count(connection: Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(table).where(*where)) or 0
+
+
+def _by(connection: Connection, column: sa.Column[str], *where: sa.ColumnElement[bool]) -> dict[str, int]:
+    query = sa.select(column, sa.func.count()).where(*where).group_by(column)
+    return {name: number for name, number in connection.execute(query)}
+
+
+def _first_since(connection: Connection, table: sa.Table, at: sa.Column[datetime], since: datetime) -> int:
+    """The first row of `table` not older than `since`, by halving.
+
+    Rows arrive in the order of their ids, so that the primary key serves as an index of
+    arrival, and intake need not keep one more.
+    """
+    low, high = 1, (connection.scalar(sa.select(sa.func.max(table.c.id))) or 0) + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(
+            sa.select(table.c.id, at).where(table.c.id >= middle).order_by(table.c.id).limit(1)
+        ).first()
+        if row is None or row[1] >= since:
+            high = middle
+        else:
+            low = row[0] + 1
+    return low
