@@ -1,5 +1,7 @@
 """TOML to models: `load` for the hub's own tables, `settings_of` for an instance's section."""
 
+from hub.config.fields import FieldDoc, describe, sample, table
+from hub.config.fix import fix
 from hub.config.load import TABLES, load, settings_of
 from hub.config.model import (
     KINDS,
@@ -29,6 +31,7 @@ __all__ = [
     "ConfigErrors",
     "DatabaseSettings",
     "EngineSettings",
+    "FieldDoc",
     "HubSettings",
     "LogSettings",
     "Problem",
@@ -36,8 +39,12 @@ __all__ = [
     "SectionOptions",
     "Voice",
     "WebSettings",
+    "describe",
     "did_you_mean",
+    "fix",
     "load",
     "options_of",
+    "sample",
     "settings_of",
+    "table",
 ]

@@ -92,6 +92,14 @@ class HubSettings(Settings):
     order_patterns: tuple[Pattern, ...] = Field(
         (), description="Regular expressions that recognise your order numbers, for every channel."
     )
+    history: Duration = Field(
+        86400.0,
+        description="Mail older than this when the hub first started only goes onto the timeline: "
+        "no acknowledgement, no case in the desk.",
+    )
+    allow_hosts: tuple[str, ...] = Field(
+        (), description="Hosts inside your network that plugins may call, beside those in their own settings."
+    )
 
 
 class DatabaseSettings(Settings):
