@@ -1,0 +1,63 @@
+# What a person types. `make` alone lists it.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PINS := pyproject.toml requirements/install requirements/run.txt requirements/dev.txt
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format docs pictures bench campaign servers lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/run.stamp  ## start the hub with an invented shop, in its own environment
+	$(BIN)/tresse demo $(DEMO)
+
+test: lint servers  ## everything CI runs: lint, types, layers, all tests with real servers
+	$(BIN)/pytest -m "not campaign" $(PYTEST)
+
+lint: $(VENV)/dev.stamp  ## ruff, mypy --strict, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp  ## let ruff format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/dev.stamp  ## write docs/reference from the code
+	$(BIN)/python -m docs.generate
+
+pictures: $(VENV)/dev.stamp servers  ## take the README's picture from the demo
+	$(BIN)/python docs/images/take.py
+
+bench: $(VENV)/dev.stamp servers  ## figures: intake beside its floor, timeline reads
+	$(BIN)/python bench/intake.py $(BENCH)
+	$(BIN)/python bench/timeline.py
+
+campaign: $(VENV)/dev.stamp servers  ## the long tests: fifty crashes, and more
+	$(BIN)/pytest -m campaign $(PYTEST)
+
+servers: $(VENV)/dev.stamp  ## install the Debian packages the tests use (as root)
+	$(BIN)/python tests/servers/install.py
+
+lock: $(VENV)/dev.stamp  ## pin every dependency anew, with hashes
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --upgrade pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --upgrade --extra dev pyproject.toml -o requirements/dev.txt
+
+clean:  ## remove the environment and everything made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# An installation with the test tools serves the demo as well.
+$(VENV)/run.stamp: $(PINS)
+	@test $(VENV)/dev.stamp -nt pyproject.toml || sh requirements/install $(VENV) run
+	@touch $@
+
+$(VENV)/dev.stamp: $(PINS)
+	@sh requirements/install $(VENV) dev
+	@touch $@
