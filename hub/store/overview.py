@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +12,7 @@ from hub.store.base import to_ms
 from hub.store.cases import case, delivery, suggestion
 from hub.store.customers import customer
 from hub.store.health import alert, instance_health
-from hub.store.intake import event, message, raw, step
+from hub.store.intake import event, message, step
 from hub.store.reading_entries import filled
 
 
@@ -96,7 +95,7 @@ def counts(connection: Connection, now: datetime) -> Counts:
 
 def backlog_age(connection: Connection, now: datetime) -> float:
     """Seconds since the oldest step or delivery fell due; 0 where nothing is late."""
-    oldest = [
+    oldest: list[datetime | None] = [
         connection.scalar(sa.select(sa.func.min(table.c.due_at)).where(table.c.state == "waiting"))
         for table in (step, delivery)
     ]
@@ -129,24 +128,13 @@ def last_day(connection: Connection, now: datetime, hours: int = 24) -> list[Hou
     ]
 
 
-def last_heard(connection: Connection, instances: Sequence[str]) -> dict[str, datetime]:
-    """When each instance last brought something in, found without reading what it brought."""
-    newest = {
-        name: connection.scalar(
-            sa.select(raw.c.received_at).where(raw.c.instance == name).order_by(raw.c.id.desc()).limit(1)
-        )
-        for name in instances
-    }
-    return {name: at for name, at in newest.items() if at is not None}
-
-
 def _count(connection: Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
     return connection.scalar(sa.select(sa.func.count()).select_from(table).where(*where)) or 0
 
 
 def _by(connection: Connection, column: sa.Column[str], *where: sa.ColumnElement[bool]) -> dict[str, int]:
     query = sa.select(column, sa.func.count()).where(*where).group_by(column)
-    return {name: number for name, number in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())
 
 
 def _first_since(connection: Connection, table: sa.Table, at: sa.Column[datetime], since: datetime) -> int:

@@ -198,7 +198,7 @@ def _rows(connection: Connection, ids: list[int]) -> list[CustomerRow]:
         .scalar_subquery()
     )
     last = _latest(connection.execute(sa.select(identity.c.customer_id, newest).where(of_customer)))
-    waiting = dict(
+    waiting: dict[int, int] = dict(
         connection.execute(
             sa.select(identity.c.customer_id, sa.func.count())
             .join(case, case.c.identity_id == identity.c.id)
