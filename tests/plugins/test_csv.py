@@ -183,7 +183,7 @@ def test_check_counts_what_it_does_not_tell(tmp_path: Path, clock: Clock) -> Non
 
 
 @pytest.mark.parametrize(
-    ("customers", ("settings", "refusal")),
+    ("customers", "settings", "refusal"),
     [
         (None, {}, ("customers", "No such file")),
         ("", {}, ("customers", "is empty")),
