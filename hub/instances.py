@@ -40,7 +40,7 @@ CALL_LIMIT = 30.0
 """Seconds a call into a component may take where its section does not say otherwise."""
 
 
-class Bug(Exception):  # noqa: N818 - it is not an error of the four words, it is a bug
+class Bug(Exception):
     """A component raised something that is not one of the four words."""
 
 

@@ -23,6 +23,7 @@ identity = sa.Table(
     sa.Column("value", sa.String(320), nullable=False),
     sa.Column("name", sa.String(200), nullable=False, server_default=""),
     ref("customer", index=True),
+    ref("customer", name="origin_id"),  # the customer it had at first: a parting goes back to it
     sa.Column("shared", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("undeliverable", sa.Text, nullable=False, server_default=""),
     sa.UniqueConstraint("kind", "value"),

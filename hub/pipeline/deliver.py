@@ -1,0 +1,176 @@
+"""Step 9, deliver: lane by lane, in order, each thing once.
+
+The row says "sending" on the disk before the call goes out. Found so after a crash, or after an
+answer was lost on the way, the far side is asked first (`Finds`), once the interrupted call had
+time to settle over there. A blind far side cannot be asked: the row then says "unsure", and a
+human decides; the hub does not repeat it by itself.
+
+What happens when a desk is down? Its instance's circuit opens (hub/instances.py), its lanes wait
+here in state "waiting", and everything else goes on.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.instances import Bug, Instance
+from hub.pipeline.call import call_ability, effect_of
+from hub.pipeline.parts import Parts
+from hub.pipeline.replies import withdraw_acknowledgement
+from hub.pipeline.settle import done, set_state, unsure
+from hub.pipeline.voices import hear, who_speaks
+from hub.sdk import ConfigError, Finds, Rejected, Unavailable
+from hub.store.cases import case, case_ref, delivery
+
+TURN = 20
+"""Deliveries of one lane in a row, then others have their turn."""
+OPEN = ("waiting", "sending")
+NEEDS_CASE = ("add_message", "show")
+"""Abilities that need the case to exist over there."""
+
+
+def drain(parts: Parts, instance: Instance, lane: str) -> None:
+    """Deliver what is due at the head of `lane`, until it is empty, waits, or its turn is over."""
+    for _ in range(TURN):
+        with parts.store.read() as connection:
+            head = connection.execute(
+                sa.select(delivery)
+                .where(delivery.c.lane == lane, delivery.c.state.in_(OPEN))
+                .order_by(delivery.c.id)
+                .limit(1)
+            ).one_or_none()
+        if head is None or head.due_at > parts.now() or not instance.ready():
+            return
+        if not _deliver(parts, instance, head):
+            return
+
+
+def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
+    """Deliver one; False when the lane has to wait."""
+    if not instance.has(_ABILITY[head.ability]):
+        set_state(parts, head.id, "rejected", f"{instance.id} cannot do this any more; its plugin has changed")
+        return True
+    if head.ability == "send" and (verdict := _may_speak(parts, head)) is not None:
+        return verdict
+    if head.ability in NEEDS_CASE and not _case_is_there(parts, head):
+        return True
+    try:
+        result = _look(parts, instance, head)
+        if result is None:
+            if head.state == "sending" and not _can_look(instance):
+                unsure(parts, head, "the hub ended while it was being sent")
+                return True
+            _mark_sending(parts, instance, head)
+            result = call_ability(parts, instance, head)
+    except Unavailable as error:
+        return _away(parts, instance, head, error)
+    except ConfigError as error:
+        set_state(parts, head.id, "waiting", str(error), due_in=60.0)
+        return False
+    except (Rejected, Bug) as error:
+        reason = str(error) if isinstance(error, Rejected) else f"a bug: {error}"
+        set_state(parts, head.id, "rejected", reason)
+        instance.log.warning("rejected", delivery=head.id, ability=head.ability)
+        return True
+    done(parts, instance, head, result)
+    if head.ability == "save_case":
+        hear(parts, instance, result)
+    return True
+
+
+_ABILITY = {
+    "save_case": "KeepsCases",
+    "add_message": "AddsMessages",
+    "show": "ShowsSuggestions",
+    "draft": "Drafts",
+    "send": "Sends",
+}
+
+
+def _can_look(instance: Instance) -> bool:
+    return instance.has("Finds")
+
+
+def _look(parts: Parts, instance: Instance, head: sa.Row[Any]) -> str | None:
+    """Was it done already? Asked only where an earlier try may have got through."""
+    if not _can_look(instance) or (head.state != "sending" and not head.attempts):
+        return None
+    assert isinstance(instance.component, Finds)
+    return instance.call(instance.component.find, head.ability, effect_of(parts, instance, head))
+
+
+def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> None:
+    """On the disk before the call: `due_at` says from when somebody may look, should we die now."""
+    settle = getattr(instance.component, "settle", 0.0) if _can_look(instance) else 0.0
+    now = parts.now()
+    with parts.store.write(durable=True) as connection:
+        connection.execute(
+            sa.update(delivery)
+            .where(delivery.c.id == head.id)
+            .values(
+                state="sending",
+                started_at=now,
+                attempts=delivery.c.attempts + 1,
+                due_at=now + timedelta(seconds=settle),
+                reason="",
+            )
+        )
+
+
+def _away(parts: Parts, instance: Instance, head: sa.Row[Any], error: Unavailable) -> bool:
+    """The far side is away. Did the call get through? Then a blind one is unsure, another must settle."""
+    retry = instance.health.retry_at
+    wait = max(1.0, (retry - parts.now()).total_seconds()) if retry else 1.0
+    if error.maybe_done and not _can_look(instance):
+        unsure(parts, head, str(error))
+        return True
+    if error.maybe_done:
+        wait = max(wait, getattr(instance.component, "settle", 0.0))
+    set_state(parts, head.id, "waiting", str(error), due_in=wait)
+    return False
+
+
+def _case_is_there(parts: Parts, head: sa.Row[Any]) -> bool:
+    """Deliveries that need the case wait for a human when it could not be created; others go on."""
+    with parts.store.read() as connection:
+        there = connection.scalar(
+            sa.select(case_ref.c.remote_id).where(
+                case_ref.c.case_id == head.case_id, case_ref.c.instance == head.instance
+            )
+        )
+    if there is None:
+        set_state(parts, head.id, "held", "waits until the case could be created over there; replay that first")
+    return there is not None
+
+
+def _may_speak(parts: Parts, head: sa.Row[Any]) -> bool | None:
+    """None: go on and send. Else whether the lane goes on without it (True) or waits (False)."""
+    if head.state == "sending":
+        return None
+    with parts.store.read() as connection:
+        channel = connection.scalar(sa.select(case.c.instance).where(case.c.id == head.case_id)) or head.instance
+    silent = who_speaks(parts, channel, head.created_at)
+    if silent == "":
+        return None
+    if silent is None:
+        set_state(parts, head.id, "waiting", "waits to hear whether the desk acknowledges by itself", due_in=1.0)
+        return False
+    with parts.store.write() as connection:
+        withdraw_acknowledgement(connection, head.case_id, silent)
+    return True
+
+
+def due_lanes(connection: Connection, parts: Parts, closed: set[str], limit: int = 500) -> dict[str, str]:
+    """Lanes with something due, and their instance; lanes of `closed` instances are left alone."""
+    now = parts.now()
+    rows = connection.execute(
+        sa.select(delivery.c.lane, delivery.c.instance)
+        .where(delivery.c.state.in_(OPEN), delivery.c.due_at <= now, delivery.c.instance.not_in(closed))
+        .order_by(delivery.c.id)
+        .limit(limit)
+    )
+    return {lane: instance for lane, instance in rows}

@@ -1,0 +1,56 @@
+"""What the steps are given: nothing is reached for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from random import Random
+
+from hub.clock import Clock
+from hub.config import BrandSettings, Config
+from hub.instances import Instance
+from hub.rules.orders import compile_patterns
+from hub.store import Store
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The wired parts a step may use (hub/app.py makes them)."""
+
+    config: Config
+    store: Store
+    clock: Clock
+    random: Random
+    instances: Mapping[str, Instance]
+    started: datetime = field()
+    """When this hub first started: what is older than `hub.history` before it is history."""
+
+    def now(self) -> datetime:
+        """The time, by the injected clock."""
+        return self.clock.now()
+
+    def having(self, ability: str, kind: str = "") -> list[Instance]:
+        """The instances that have `ability`, in the order of the configuration."""
+        return [i for i in self.instances.values() if i.has(ability) and kind in ("", i.kind)]
+
+    def brand_of(self, instance: str) -> tuple[str, BrandSettings]:
+        """The brand a channel answers under: its own, else the company's name."""
+        found = self.instances.get(instance)
+        key = found.options.brand if found else ""
+        if key:
+            return key, self.config.brands[key]
+        return "", BrandSettings(name=self.config.hub.name)
+
+    @cached_property
+    def _patterns(self) -> dict[str, tuple[re.Pattern[str], ...]]:
+        return {}
+
+    def order_patterns(self, instance: str) -> tuple[re.Pattern[str], ...]:
+        """The order patterns that hold on a channel: the hub's and its brand's."""
+        if instance not in self._patterns:
+            written = (*self.config.hub.order_patterns, *self.brand_of(instance)[1].order_patterns)
+            self._patterns[instance] = compile_patterns(written)
+        return self._patterns[instance]

@@ -1,0 +1,169 @@
+"""Step 8, plan: what is owed to whom. Decided outside, written in one short transaction.
+
+The transaction is fenced by the case's version: if the customer wrote again meanwhile, the
+plan is made anew. A delivery's key names instance, ability, case and cause, so a plan made
+twice owes nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.log import logger
+from hub.pipeline.acknowledge import remember, why_not
+from hub.pipeline.enrich import enrich
+from hub.pipeline.owe import owe, owe_acknowledgement
+from hub.pipeline.parts import Parts
+from hub.pipeline.replies import answered
+from hub.pipeline.suggest import Answers, suggest
+from hub.pipeline.voices import desks_of
+from hub.rules.dates import parse_date
+from hub.sdk import Direction, Suggestion
+from hub.store.cases import case, delivery, suggestion
+from hub.store.customers import identity
+from hub.store.intake import event, message, message_body, message_order, raw, step
+
+_LATE = (60, 600, 3600, 21600)
+"""Seconds after which a source of facts that was away is asked again."""
+
+
+def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
+    """Do everything that is left for one raw, then remove its step."""
+    with parts.store.read() as connection:
+        todo = connection.execute(sa.select(step).where(step.c.raw_id == raw_id)).one_or_none()
+        if todo is None or todo.stage != "plan":
+            return
+        said = connection.execute(
+            sa.select(message, message_body.c.text, message_body.c.reply)
+            .join(message_body, message_body.c.message_id == message.c.id)
+            .where(message.c.raw_id == raw_id)
+            .order_by(message.c.id)
+        ).all()
+        happened = connection.scalars(sa.select(event.c.identity_id).where(event.c.raw_id == raw_id)).all()
+    complete = all([enrich(parts, one) for one in happened])
+    for one in said:
+        if one.direction == str(Direction.OUT):
+            answered(parts, one)
+        else:
+            complete &= _plan_message(parts, answers, one, late=todo.attempts)
+    _finish(parts, raw_id, todo.attempts, complete=complete)
+
+
+def _finish(parts: Parts, raw_id: int, attempts: int, *, complete: bool) -> None:
+    """Done; or, where a source of facts was away, a later second look."""
+    with parts.store.write() as connection:
+        if complete or attempts >= len(_LATE):
+            connection.execute(sa.delete(step).where(step.c.raw_id == raw_id))
+            return
+        due = parts.now() + timedelta(seconds=_LATE[attempts])
+        connection.execute(
+            sa.update(step)
+            .where(step.c.raw_id == raw_id)
+            .values(attempts=attempts + 1, due_at=due, reason="waits for facts of a source that was away")
+        )
+
+
+def _plan_message(parts: Parts, answers: Answers, said: sa.Row[Any], late: int) -> bool:
+    """Enrich, suggest and owe for one customer message; False when facts are still missing."""
+    with parts.store.read() as connection:
+        orders = connection.scalars(
+            sa.select(message_order.c.number).where(message_order.c.message_id == said.id)
+        ).all()
+    complete = enrich(parts, said.identity_id, orders)
+    if said.case_id is None or (late and not complete) or _is_history(parts, said):
+        return complete
+    found: list[Suggestion] = []
+    if not said.automatic:
+        found = suggest(parts, answers, said.subject, said.reply or said.text, said.language)
+    while not _write(parts, said, found, late):
+        logger(instance=said.instance).debug("the case moved while it was planned; once more")
+    return complete
+
+
+def _is_history(parts: Parts, said: sa.Row[Any]) -> bool:
+    """Was this there long before the hub? Then it stands on the timeline and nobody is told.
+
+    Asked of the source's own time where it gives one: a Date header is the sender's word.
+    """
+    with parts.store.read() as connection:
+        facts = connection.scalar(sa.select(raw.c.facts).where(raw.c.id == said.raw_id)) or {}
+    came = facts.get("received", "")
+    at = parse_date(came) or said.received_at
+    return bool(at < parts.started - timedelta(seconds=parts.config.hub.history))
+
+
+def _write(parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion], late: int) -> bool:
+    """Write suggestions and deliveries; False when the case moved since it was read."""
+    with parts.store.read() as connection:
+        seen = connection.execute(sa.select(case).where(case.c.id == said.case_id)).one()
+        who = connection.execute(sa.select(identity).where(identity.c.id == said.identity_id)).one()
+    with parts.store.write() as connection:
+        fence = sa.update(case).where(case.c.id == seen.id, case.c.version == seen.version)
+        if not connection.execute(fence.values(suggested_at=seen.suggested_at or parts.now())).rowcount:
+            return False
+        _keep_suggestions(connection, parts, said, found)
+        _owe_desks(connection, parts, seen, said, late)
+        if not late:
+            _owe_channel(connection, parts, seen, said, who, drafts=bool(found))
+    return True
+
+
+def _keep_suggestions(connection: Connection, parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion]) -> None:
+    known = set(connection.scalars(sa.select(suggestion.c.answer_id).where(suggestion.c.message_id == said.id)))
+    rows = [
+        {
+            "case_id": said.case_id,
+            "message_id": said.id,
+            "answer_id": int(one.answer.partition(":")[0]),
+            "matcher": "",
+            "rank": one.rank,
+            "score": one.score,
+            "band": one.band,
+            "language": one.language,
+            "title": one.title,
+            "text": one.text,
+            "made_at": parts.now(),
+        }
+        for one in found
+    ]
+    if rows and not known:  # a second look does not change what agents were already shown
+        connection.execute(sa.insert(suggestion), rows)
+
+
+def _owe_desks(connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa.Row[Any], late: int) -> None:
+    """The enriched case, the customer's further words, and the answers, to every desk of this channel."""
+    for desk in desks_of(parts, of_case.instance):
+        first = connection.scalar(
+            sa.select(delivery.c.id).where(
+                delivery.c.case_id == of_case.id, delivery.c.instance == desk.id, delivery.c.ability == "save_case"
+            )
+        )
+        if said.automatic and first is None:
+            continue  # a machine alone makes no work for agents
+        owe(connection, parts, desk, "save_case", of_case, said, suffix=f"/late{late}" if late else "")
+        if late:
+            continue
+        if first is not None and desk.has("AddsMessages") and said.instance != desk.id:
+            owe(connection, parts, desk, "add_message", of_case, said)
+        if desk.has("ShowsSuggestions") and not said.automatic:
+            owe(connection, parts, desk, "show", of_case, said)
+
+
+def _owe_channel(
+    connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa.Row[Any], who: sa.Row[Any], *, drafts: bool
+) -> None:
+    """A draft where the agent writes, and the acknowledgement, once."""
+    channel = parts.instances.get(said.instance)
+    if channel is not None and channel.has("Drafts") and drafts:
+        owe(connection, parts, channel, "draft", of_case, said)
+    reason = why_not(connection, parts, of_case, said, who.value)
+    if reason:
+        remember(connection, of_case.id, reason)
+        return
+    assert channel is not None
+    owe_acknowledgement(connection, parts, channel, of_case, said, who)

@@ -1,0 +1,163 @@
+"""Step 5, record: a page of what was read stands on the timeline, in one short transaction.
+
+When the page fails, its raws are tried one by one, and the culprit alone is set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.log import logger
+from hub.pipeline.facts import insert_events, insert_messages
+from hub.pipeline.parts import Parts
+from hub.pipeline.read import Culprit, Item, next_page, read
+from hub.pipeline.resolve import canonical, mark_undeliverable, resolve
+from hub.pipeline.thread import Happened, Page, Said, thread
+from hub.pipeline.unread import set_aside
+from hub.rules.language import detect
+from hub.rules.orders import find_orders
+from hub.sdk import Direction, Event
+from hub.store.cases import case
+from hub.store.intake import message, message_copy, step
+
+
+def record_page(parts: Parts) -> int:
+    """Read and record the oldest waiting raws; returns how many were taken."""
+    rows = next_page(parts)
+    if not rows:
+        return 0
+    done = [read(parts, row) for row in rows]
+    items = [one for one in done if isinstance(one, Item)]
+    culprits = [one for one in done if isinstance(one, Culprit)]
+    try:
+        _record(parts, items)
+    except sa.exc.OperationalError:
+        raise  # the database itself is ill: the page waits, nobody is to blame
+    except Exception as error:  # noqa: BLE001 - find the culprit, below; the others go on
+        logger().warning("page failed, going one by one", error=type(error).__name__, raws=len(items))
+        culprits += _one_by_one(parts, items)
+    if culprits:
+        set_aside(parts, culprits)
+    return len(rows)
+
+
+def _one_by_one(parts: Parts, items: Sequence[Item]) -> list[Culprit]:
+    culprits = []
+    for item in items:
+        try:
+            _record(parts, [item])
+        except sa.exc.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - this one alone is set aside
+            logger(instance=item.instance).error("kept unread", raw=item.raw_id, error=type(error).__name__)
+            culprits.append(Culprit(item.raw_id, f"{type(error).__name__} while it was recorded"))
+    return culprits
+
+
+def _record(parts: Parts, items: Sequence[Item]) -> None:
+    if not items:
+        return
+    page = _prepare(parts, items)
+    now = parts.now()
+    with parts.store.write() as connection:
+        _find_copies(connection, page.said)
+        fresh = [one for one in page.said if one.copy_of is None]
+        ids = resolve(connection, [*(one.customer for one in fresh), *(h.customer for h in page.happened)], now)
+        thread(connection, parts, fresh, ids)
+        kept = [one for one in fresh if not one.orphan]
+        insert_messages(connection, kept, ids)
+        _keep_copies(connection, page.said)
+        insert_events(connection, page.happened, ids)
+        _touch_cases(connection, kept, now)
+        for one in kept:
+            mark_undeliverable(connection, one.message.bounced, one.message.subject)
+        _next_steps(connection, page, kept, now)
+
+
+def _prepare(parts: Parts, items: Sequence[Item]) -> Page:
+    """Everything that needs no database: canonical addresses, languages, order numbers."""
+    page = Page(raw_ids=[item.raw_id for item in items])
+    hub = parts.config.hub
+    for item in items:
+        for one in item.said:
+            customer = canonical(one.customer, hub.country, item.instance)
+            if isinstance(one, Event):
+                page.happened.append(Happened(item, one, customer))
+                continue
+            words = f"{one.subject}\n{one.reply or one.text}"
+            orders = find_orders(words, parts.order_patterns(item.instance))
+            orders = tuple(dict.fromkeys((*(o.upper() for o in one.order_numbers), *orders)))
+            page.said.append(Said(item, one, customer, detect(words, hub.languages, one.language), orders))
+    return page
+
+
+def _find_copies(connection: Connection, said: Sequence[Said]) -> None:
+    """The same mail in a second mailbox, and our own mail come back (L05, M06), is a copy."""
+    keys = {one.message.content_key for one in said if one.message.content_key}
+    own = {one.message.message_id for one in said if one.message.message_id}
+    known: dict[str, int] = {}
+    if keys:
+        rows = connection.execute(sa.select(message.c.content_key, message.c.id).where(message.c.content_key.in_(keys)))
+        known = {key: number for key, number in rows}
+    ours: dict[str, int] = {}
+    if own:
+        sent = sa.select(message.c.message_id, message.c.id).where(
+            message.c.message_id.in_(own), message.c.direction == str(Direction.OUT), message.c.raw_id.is_(None)
+        )
+        ours = {key: number for key, number in connection.execute(sent)}
+    for one in said:
+        one.copy_of = known.get(one.message.content_key) or ours.get(one.message.message_id)
+        if one.copy_of is None and one.message.content_key:
+            known[one.message.content_key] = -one.item.raw_id  # a second one in this page is a copy of this
+
+
+def _keep_copies(connection: Connection, said: Sequence[Said]) -> None:
+    copies = [one for one in said if one.copy_of is not None]
+    if not copies:
+        return
+    within = {-one.copy_of for one in copies if one.copy_of is not None and one.copy_of < 0}
+    originals: dict[int, int] = {}
+    if within:
+        rows = connection.execute(sa.select(message.c.raw_id, message.c.id).where(message.c.raw_id.in_(within)))
+        originals = {raw_id: number for raw_id, number in rows}
+    rows_to_keep = []
+    for one in copies:
+        assert one.copy_of is not None
+        original = one.copy_of if one.copy_of > 0 else originals[-one.copy_of]
+        rows_to_keep.append({"raw_id": one.item.raw_id, "message_id": original, "instance": one.item.instance})
+    connection.execute(sa.insert(message_copy), rows_to_keep)
+
+
+def _touch_cases(connection: Connection, kept: Sequence[Said], now: datetime) -> None:
+    """A customer's new words open the case again; a machine's do not (L03)."""
+    spoken = {
+        one.case_id
+        for one in kept
+        if one.case_id is not None and one.message.direction is Direction.IN and not one.message.automatic
+    }
+    if spoken:
+        connection.execute(
+            sa.update(case)
+            .where(case.c.id.in_(spoken))
+            .values(state="open", changed_at=now, version=case.c.version + 1)
+        )
+
+
+def _next_steps(connection: Connection, page: Page, kept: Sequence[Said], now: datetime) -> None:
+    """What is left to do goes on as `plan`; the rows of everything else go."""
+    onward: dict[int, int | None] = {h.item.raw_id: None for h in page.happened}
+    onward |= {one.item.raw_id: one.case_id for one in kept}
+    if onward:
+        connection.execute(
+            sa.update(step)
+            .where(step.c.raw_id == sa.bindparam("which"))
+            .values(stage="plan", case_id=sa.bindparam("of_case"), attempts=0, due_at=now, reason=""),
+            [{"which": raw_id, "of_case": case_id} for raw_id, case_id in onward.items()],
+        )
+    gone = [raw_id for raw_id in page.raw_ids if raw_id not in onward]
+    if gone:
+        connection.execute(sa.delete(step).where(step.c.raw_id.in_(gone)))

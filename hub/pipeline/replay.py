@@ -1,0 +1,77 @@
+"""A human says "again": kept messages are read again, refused deliveries are tried again.
+
+These write rows only; a running daemon picks them up within a second.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.store import Store
+from hub.store.alerts import close_alert
+from hub.store.cases import case, delivery
+from hub.store.intake import message, message_body, step
+
+
+def replay_raw(store: Store, now: datetime, raw_id: int | None = None) -> int:
+    """Read a kept raw (or all of them) once more; returns how many."""
+    which = step.c.state == "kept" if raw_id is None else sa.and_(step.c.state == "kept", step.c.raw_id == raw_id)
+    with store.write() as connection:
+        ids = connection.scalars(sa.select(step.c.raw_id).where(which)).all()
+        shown = sa.select(message.c.id).where(message.c.raw_id.in_(ids), message.c.state == "unread")
+        unread = connection.scalars(shown).all()
+        connection.execute(sa.delete(message_body).where(message_body.c.message_id.in_(unread)))
+        connection.execute(sa.delete(message).where(message.c.id.in_(unread)))
+        connection.execute(
+            sa.update(step).where(step.c.raw_id.in_(ids)).values(state="waiting", stage="read", due_at=now, reason="")
+        )
+        close_alert(connection, "kept-unread", now)
+    return len(ids)
+
+
+def replay_delivery(store: Store, now: datetime, delivery_id: int | None = None) -> int:
+    """Try a rejected or held delivery (or all of them) again; returns how many.
+
+    An unsure one is not repeated here: say what happened to it first (`settle_unsure`).
+    """
+    which = delivery.c.state.in_(("rejected", "held"))
+    if delivery_id is not None:
+        which = sa.and_(which, delivery.c.id == delivery_id)
+    with store.write() as connection:
+        again = sa.update(delivery).where(which).values(state="waiting", due_at=now, reason="replayed")
+        count = connection.execute(again).rowcount
+        _close_if_none(connection, "rejected", now)
+    return int(count)
+
+
+def retry_now(store: Store, now: datetime, delivery_id: int) -> bool:
+    """Bring a waiting delivery's next try forward to now."""
+    with store.write() as connection:
+        soon = sa.update(delivery).where(delivery.c.id == delivery_id, delivery.c.state == "waiting")
+        return bool(connection.execute(soon.values(due_at=now)).rowcount)
+
+
+def settle_unsure(store: Store, now: datetime, delivery_id: int, *, sent: bool) -> bool:
+    """A human looked: it went out (`sent`), or it did not and is sent now. False when it was not unsure."""
+    with store.write() as connection:
+        row = connection.execute(
+            sa.select(delivery).where(delivery.c.id == delivery_id, delivery.c.state == "unsure")
+        ).one_or_none()
+        if row is None:
+            return False
+        values = {"state": "done" if sent else "waiting", "due_at": now, "reason": "decided by a human", "attempts": 0}
+        connection.execute(sa.update(delivery).where(delivery.c.id == delivery_id).values(**values))
+        shown = sa.update(message).where(message.c.id == row.message_id)
+        connection.execute(shown.values(state="sent" if sent else "queued"))
+        if sent:
+            connection.execute(sa.update(case).where(case.c.id == row.case_id).values(acknowledged_at=now))
+        _close_if_none(connection, "unsure", now)
+    return True
+
+
+def _close_if_none(connection: Connection, state: str, now: datetime) -> None:
+    if connection.scalar(sa.select(delivery.c.id).where(delivery.c.state == state).limit(1)) is None:
+        close_alert(connection, state, now)

@@ -1,0 +1,81 @@
+"""Step 3, resolve: whose words are these? Addresses become identities, a page at a time.
+
+A new identity is a new customer. Joining customers is another matter, with evidence
+(hub/store/joining.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.rules import identities
+from hub.sdk import Identity
+from hub.store.customers import customer, identity
+
+Key = tuple[str, str]
+
+
+def canonical(said: Identity, country: str, instance: str) -> Identity:
+    """The canonical form; for an address nobody could use, a stand-in that belongs to the instance."""
+    found = identities.canonical(said, country)
+    if found is not None:
+        return found
+    return Identity("handle", f"unknown@{instance}", said.name)
+
+
+def resolve(connection: Connection, wanted: Iterable[Identity], now: datetime) -> dict[Key, int]:
+    """Identity ids by (kind, value), making what is missing. Identities must be canonical."""
+    by_key: dict[Key, Identity] = {}
+    for one in wanted:
+        known = by_key.get((one.kind, one.value))
+        if known is None or (one.name and not known.name):
+            by_key[one.kind, one.value] = one
+    if not by_key:
+        return {}
+    ids = _known(connection, by_key)
+    missing = [one for key, one in by_key.items() if key not in ids]
+    if missing:
+        ids |= _make(connection, missing, now)
+    return ids
+
+
+def _known(connection: Connection, by_key: dict[Key, Identity]) -> dict[Key, int]:
+    values = {value for _, value in by_key}
+    rows = connection.execute(
+        sa.select(identity.c.kind, identity.c.value, identity.c.id).where(identity.c.value.in_(values))
+    )
+    return {(kind, value): number for kind, value, number in rows if (kind, value) in by_key}
+
+
+def _make(connection: Connection, missing: list[Identity], now: datetime) -> dict[Key, int]:
+    names = [{"name": one.name[:200], "created_at": now} for one in missing]
+    customers = connection.scalars(
+        sa.insert(customer).returning(customer.c.id, sort_by_parameter_order=True), names
+    ).all()
+    rows = [
+        {
+            "kind": one.kind,
+            "value": one.value,
+            "name": one.name[:200],
+            "customer_id": owner,
+            "origin_id": owner,
+            "shared": one.kind == "email" and identities.is_role(one.value),
+        }
+        for one, owner in zip(missing, customers, strict=True)
+    ]
+    made = connection.scalars(sa.insert(identity).returning(identity.c.id, sort_by_parameter_order=True), rows).all()
+    return {(one.kind, one.value): number for one, number in zip(missing, made, strict=True)}
+
+
+def mark_undeliverable(connection: Connection, addresses: Iterable[str], reason: str) -> None:
+    """A permanent bounce: these addresses show as undeliverable on their timelines."""
+    for address in addresses:
+        connection.execute(
+            sa.update(identity)
+            .where(identity.c.kind == "email", identity.c.value == address.lower())
+            .values(undeliverable=reason[:500])
+        )

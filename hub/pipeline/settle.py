@@ -1,0 +1,81 @@
+"""What became of a delivery, written with everything that follows from it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.instances import Instance
+from hub.pipeline.parts import Parts
+from hub.store import upsert
+from hub.store.alerts import raise_alert
+from hub.store.cases import case, case_ref, delivery
+from hub.store.intake import message, message_ref
+
+
+def set_state(parts: Parts, delivery_id: int, state: str, reason: str, *, due_in: float = 0.0) -> None:
+    """Write a state with its reason; `due_in` is in seconds from now."""
+    now = parts.now()
+    with parts.store.write() as connection:
+        connection.execute(
+            sa.update(delivery)
+            .where(delivery.c.id == delivery_id)
+            .values(state=state, reason=reason[:1000], due_at=now + timedelta(seconds=due_in))
+        )
+        if state == "rejected":
+            raise_alert(connection, "rejected", "Some deliveries were refused for good; they wait for a decision.", now)
+
+
+def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> None:
+    """The far side has it. `result` is its id over there."""
+    now = parts.now()
+    with parts.store.write(durable=True) as connection:
+        connection.execute(
+            sa.update(delivery)
+            .where(delivery.c.id == head.id)
+            .values(state="done", reason="", result=result[:500], done_at=now)
+        )
+        if head.ability == "save_case":
+            insert = upsert(connection, case_ref).values(case_id=head.case_id, instance=instance.id, remote_id=result)
+            connection.execute(
+                insert.on_conflict_do_update(index_elements=["case_id", "instance"], set_={"remote_id": result})
+            )
+            _release(connection, head)
+        elif head.ability == "send":
+            _sent(connection, parts, head, result)
+
+
+def _release(connection: Connection, head: sa.Row[Any]) -> None:
+    """What was held because the case was not there may go now."""
+    connection.execute(
+        sa.update(delivery)
+        .where(delivery.c.lane == head.lane, delivery.c.state == "held")
+        .values(state="waiting", reason="")
+    )
+
+
+def _sent(connection: Connection, parts: Parts, head: sa.Row[Any], message_id: str) -> None:
+    now = parts.now()
+    connection.execute(
+        sa.update(message).where(message.c.id == head.message_id).values(state="sent", message_id=message_id, at=now)
+    )
+    connection.execute(sa.update(case).where(case.c.id == head.case_id).values(acknowledged_at=now))
+    insert = upsert(connection, message_ref).values(ref=message_id[:500], case_id=head.case_id, own=True)
+    connection.execute(insert.on_conflict_do_nothing())
+
+
+def unsure(parts: Parts, head: sa.Row[Any], reason: str) -> None:
+    """Nobody can tell whether it went out; it is shown and not repeated by the hub."""
+    now = parts.now()
+    with parts.store.write() as connection:
+        connection.execute(
+            sa.update(delivery).where(delivery.c.id == head.id).values(state="unsure", reason=reason[:1000])
+        )
+        if head.ability == "send":
+            connection.execute(sa.update(message).where(message.c.id == head.message_id).values(state="unsure"))
+        raise_alert(
+            connection, "unsure", "It is unsure whether some mails went out; look at the deliveries and decide.", now
+        )

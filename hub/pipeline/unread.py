@@ -1,0 +1,65 @@
+"""Setting aside what could not be read: kept with its bytes, shown, and never in the way.
+
+Where the bytes still name a sender, the message appears on that timeline as "kept unread",
+so that the agent who looks there knows that something came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.pipeline.parts import Parts
+from hub.pipeline.read import Culprit
+from hub.pipeline.resolve import canonical, resolve
+from hub.sdk import Direction, Identity, Proof
+from hub.store.alerts import raise_alert
+from hub.store.intake import message, message_body, raw, step
+
+_FROM = re.compile(rb"^From:[^\r\n]{0,300}?([A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190})", re.MULTILINE | re.IGNORECASE)
+
+
+def set_aside(parts: Parts, culprits: Sequence[Culprit]) -> None:
+    """Mark the raws as kept, put them on a timeline where one is named, and tell the admin."""
+    now = parts.now()
+    with parts.store.write() as connection:
+        for culprit in culprits:
+            connection.execute(
+                sa.update(step)
+                .where(step.c.raw_id == culprit.raw_id)
+                .values(state="kept", reason=culprit.reason, attempts=step.c.attempts + 1)
+            )
+            _show(connection, parts, culprit)
+        raise_alert(connection, "kept-unread", "Some messages could not be read; they wait under “Kept unread”.", now)
+
+
+def _show(connection: Connection, parts: Parts, culprit: Culprit) -> None:
+    shown = sa.select(message.c.id).where(message.c.raw_id == culprit.raw_id)
+    kept = connection.execute(sa.select(raw).where(raw.c.id == culprit.raw_id)).one()
+    found = _FROM.search(kept.data[:65536])
+    if found is None or connection.scalar(shown) is not None:
+        return
+    address = found[1].decode("ascii").lower()
+    sender = canonical(Identity("email", address), parts.config.hub.country, kept.instance)
+    ids = resolve(connection, [sender], parts.now())
+    number = connection.scalar(
+        sa.insert(message)
+        .values(
+            raw_id=kept.id,
+            instance=kept.instance,
+            direction=str(Direction.IN),
+            identity_id=ids[sender.kind, sender.value],
+            at=kept.received_at,
+            received_at=kept.received_at,
+            sender=address,
+            proof=str(Proof.CLAIMED),
+            proof_reason="the message could not be read",
+            state="unread",
+            facts={},
+        )
+        .returning(message.c.id)
+    )
+    connection.execute(sa.insert(message_body).values(message_id=number, text=""))
