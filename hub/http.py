@@ -61,10 +61,10 @@ def _guarded(allowed: Collection[str]) -> dict[str, type[HTTPConnectionPool]]:
             return _connect(self, allowed)
 
     class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain  # type: ignore[assignment]
+        ConnectionCls = Plain
 
     class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure  # type: ignore[assignment]
+        ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
 
@@ -75,8 +75,8 @@ class _Adapter(HTTPAdapter):
         super().__init__(max_retries=0)  # the hub retries, with its own memory of what was done
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self.poolmanager.pool_classes_by_scheme = _guarded(self._allowed)  # type: ignore[assignment]
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _guarded(self._allowed)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         if kwargs.get("timeout") is None:

@@ -47,7 +47,7 @@ def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
         )
     if newest is not None and newest > parts.now() - FRESH:
         return True
-    found = _ask(parts, instance, Identity(row.kind, row.value, row.name))
+    found = _ask(instance, Identity(row.kind, row.value, row.name))
     if found is None:
         return False
     alone = _belongs_alone(parts, instance, found) if len(found) == 1 else []
@@ -58,7 +58,7 @@ def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
     return True
 
 
-def _ask(parts: Parts, instance: Instance, one: Identity) -> list[Profile] | None:
+def _ask(instance: Instance, one: Identity) -> list[Profile] | None:
     """What the CRM says of one identity; None when it is away."""
     assert isinstance(instance.component, KnowsCustomers)
     if not instance.ready():
@@ -77,7 +77,7 @@ def _belongs_alone(parts: Parts, instance: Instance, found: list[Profile]) -> li
     alone = []
     for said in found[0].identities:
         one = canonical(said, parts.config.hub.country, instance.id)
-        owners = _ask(parts, instance, one)
+        owners = _ask(instance, one)
         if owners is not None and len(owners) == 1 and owners[0].remote_id == found[0].remote_id:
             alone.append(one)
     return alone

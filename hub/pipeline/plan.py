@@ -45,7 +45,7 @@ def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
             .order_by(message.c.id)
         ).all()
         happened = connection.scalars(sa.select(event.c.identity_id).where(event.c.raw_id == raw_id)).all()
-    complete = all([enrich(parts, one) for one in happened])
+    complete = all(enrich(parts, one) for one in happened)
     for one in said:
         if one.direction == str(Direction.OUT):
             answered(parts, one)

@@ -40,7 +40,7 @@ class Culprit:
     reason: str
 
 
-def next_page(parts: Parts, limit: int = PAGE) -> Sequence[sa.Row[Any]]:
+def next_page(parts: Parts, limit: int = PAGE) -> Sequence[Any]:
     """The oldest raws that wait to be read."""
     waiting = (
         sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data)
@@ -53,7 +53,7 @@ def next_page(parts: Parts, limit: int = PAGE) -> Sequence[sa.Row[Any]]:
         return connection.execute(waiting).all()
 
 
-def read(parts: Parts, row: sa.Row[Any]) -> Item | Culprit:
+def read(parts: Parts, row: Any) -> Item | Culprit:
     """Read one raw with the component it came through."""
     instance = parts.instances.get(row.instance)
     if instance is None or not isinstance(instance.component, Reads):

@@ -37,12 +37,11 @@ def replay_delivery(store: Store, now: datetime, delivery_id: int | None = None)
 
     An unsure one is not repeated here: say what happened to it first (`settle_unsure`).
     """
-    which = delivery.c.state.in_(("rejected", "held"))
+    again = sa.update(delivery).where(delivery.c.state.in_(("rejected", "held")))
     if delivery_id is not None:
-        which = sa.and_(which, delivery.c.id == delivery_id)
+        again = again.where(delivery.c.id == delivery_id)
     with store.write() as connection:
-        again = sa.update(delivery).where(which).values(state="waiting", due_at=now, reason="replayed")
-        count = connection.execute(again).rowcount
+        count = connection.execute(again.values(state="waiting", due_at=now, reason="replayed")).rowcount
         _close_if_none(connection, "rejected", now)
     return int(count)
 

@@ -98,4 +98,4 @@ def _agent(connection: Connection, parts: Parts, said: sa.Row[Any]) -> int | Non
             sa.insert(agent).values(name=name[:200], email=email, created_at=parts.now()).returning(agent.c.id)
         )
     connection.execute(sa.insert(account).values(instance=said.instance, remote_id=login, agent_id=number))
-    return int(number)  # type: ignore[arg-type]
+    return int(number)

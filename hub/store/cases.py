@@ -90,4 +90,5 @@ delivery = sa.Table(
     sa.Index("ix_delivery_state_due_at", "state", "due_at", "id"),
     sa.Index("ix_delivery_lane_state", "lane", "state", "id"),
 )
-"""One thing owed to a far side. States: waiting, sending, done, rejected, held, unsure, skipped (docs/architecture.md)."""
+"""One thing owed to a far side; its states are drawn in docs/architecture.md:
+waiting, sending, done, rejected, held, unsure, skipped."""

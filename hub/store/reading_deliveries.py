@@ -14,7 +14,7 @@ from hub.store.cases import case, delivery
 from hub.store.intake import message, raw, step
 from hub.store.reading_entries import filled
 
-STATES = ("waiting", "sending", "done", "rejected", "unsure", "skipped")
+STATES = ("waiting", "sending", "held", "unsure", "rejected", "done", "skipped")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+"""The only place where parts are wired together."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from hub.clock import Clock, SystemClock
+from hub.config import Config
+from hub.engine.embedded import Embedded
+from hub.engine.lock import EngineLock
+from hub.instances import Instance, Lend, build
+from hub.knowledge.answers import import_answers
+from hub.log import logger
+from hub.pipeline.accept import accept
+from hub.pipeline.parts import Parts
+from hub.pipeline.suggest import Answers
+from hub.pipeline.voices import forget_voices
+from hub.registry import Registry, load_plugins
+from hub.rules.dates import parse_date
+from hub.sdk import ConfigError, Reply, Request
+from hub.store import Store
+from hub.store.migrate import migrate
+from hub.store.notes import get_note, set_note
+from hub.store.secrets import load_key
+from hub.threads import Executor, Threads
+
+
+@dataclass
+class Hub:
+    """A wired hub. `start` sets it going; `stop` ends it within about five seconds."""
+
+    config: Config
+    store: Store
+    clock: Clock
+    registry: Registry
+    instances: dict[str, Instance]
+    broken: dict[str, str]
+    """Sections that could not be started, and why."""
+    key: bytes
+    parts: Parts
+    answers: Answers
+    engine: Embedded
+    _lock: EngineLock
+    _stop: threading.Event = field(repr=False)
+    _stopped: bool = False
+
+    def start(self) -> None:
+        """Set the engine going."""
+        self.answers.current()
+        self.engine.start()
+
+    def stop(self) -> None:
+        """Stop in reverse order. Safe to call twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.engine.stop()
+        for instance in reversed(list(self.instances.values())):
+            instance.close()
+        self.store.close()
+        self._lock.release()
+
+    def accept(self, instance_id: str, request: Request) -> Reply:
+        """Hand an HTTP request to an instance; KeyError where none of that name accepts."""
+        instance = self.instances[instance_id]
+        if not instance.has("Accepts"):
+            raise KeyError(instance_id)
+        reply = accept(self.parts, instance, request)
+        self.engine.wake()
+        return reply
+
+
+def open_store(config: Config) -> Store:
+    """The database of a configuration, brought to the newest schema."""
+    store = Store(config.database_url)
+    migrate(store)
+    return store
+
+
+def open_hub(
+    config: Config,
+    *,
+    registry: Registry | None = None,
+    clock: Clock | None = None,
+    rng: random.Random | None = None,
+    threads: Callable[[str, int], Executor] = Threads,
+) -> Hub:
+    """Wire a hub. Raises ConfigError when another process works on the same database."""
+    clock, rng = clock or SystemClock(), rng or random.Random()  # noqa: S311 - jitter, not secrets
+    lock = EngineLock(config.hub.data / "engine.lock")
+    lock.take()
+    store: Store | None = None
+    try:
+        store = open_store(config)
+        registry = registry or load_plugins()
+        stop = threading.Event()
+        key = load_key(config.hub.data / "hub.key")
+        _import_answers(store, config, clock.now())
+        instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads))
+        parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()))
+        answers = Answers(parts)
+        engine = Embedded(parts, answers, stop, threads)
+        return Hub(config, store, clock, registry, instances, broken, key, parts, answers, engine, lock, stop)
+    except BaseException:
+        if store is not None:
+            store.close()
+        lock.release()
+        raise
+
+
+def _first_start(store: Store, now: datetime) -> datetime:
+    """When this hub first started, remembered for ever; and forget what desks sounded like."""
+    with store.write() as connection:
+        forget_voices(connection)
+        known = parse_date(get_note(connection, "first_start") or "")
+        if known is None:
+            set_note(connection, "first_start", now.isoformat())
+        return known or now
+
+
+def _import_answers(store: Store, config: Config, now: datetime) -> None:
+    """Fill an empty knowledge base from the configured file; later the database owns the answers."""
+    if config.answers.file is None:
+        return
+    try:
+        imported: Any = import_answers(store, config.answers.file, now)
+    except ConfigError as error:
+        logger().error("answers not imported", reason=str(error))
+        return
+    if imported.count:
+        logger().info("answers imported", count=imported.count)

@@ -1,0 +1,82 @@
+"""`tresse run`: start in order, stop in reverse, listen to signals."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from types import FrameType
+
+import waitress
+
+from hub import log
+from hub.app import Hub, open_hub
+from hub.config import Config
+from hub.log import logger
+from hub.sdk import ConfigError
+from hub.web import create_app
+
+
+class Web:
+    """The pages and the intake on waitress, in threads of this process."""
+
+    def __init__(self, hub: Hub, listen: socket.socket) -> None:
+        self._server = waitress.create_server(
+            create_app(hub),
+            sockets=[listen],
+            threads=hub.config.web.threads,
+            ident="Tresse",
+            channel_timeout=60,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+
+    def start(self) -> None:
+        """Serve until stopped."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no new requests."""
+        self._server.close()
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigError with what to do when the address is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    server = socket.socket(family, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind((host, port))
+    except OSError as error:
+        server.close()
+        raise ConfigError(
+            f"web.listen: cannot listen on {host}:{port} ({error.strerror}); choose another port, or stop what is there"
+        ) from error
+    return server
+
+
+def run(config: Config) -> None:
+    """Run until SIGTERM or SIGINT. Raises ConfigError when the hub cannot start."""
+    log.configure(config.log.level, config.log.format)
+    ended = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, end)
+    server = listen_on(config.web.host, config.web.port)
+    try:
+        hub = open_hub(config)
+    except BaseException:
+        server.close()
+        raise
+    web = Web(hub, server)
+    hub.start()
+    web.start()
+    logger().info("started", address=config.hub.address, instances=len(hub.instances), broken=len(hub.broken))
+    ended.wait()
+    logger().info("stopping")
+    web.stop()
+    hub.stop()
+    logger().info("stopped")

@@ -1,0 +1,107 @@
+"""Where things come from: polled by ticks, or listened to on a thread of their own, never both at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import cast
+
+import sqlalchemy as sa
+
+from hub.instances import Instance
+from hub.pipeline.parts import Parts
+from hub.pipeline.receive import read_cursor, receive
+from hub.sdk import Listens, Page, Polls, ReportsChanges
+
+QUIET = timedelta(seconds=60)
+"""A listener that gave no sign of life for so long is not trusted: polling takes over."""
+
+
+class Source:
+    """One cursor of one instance: ``poll`` (a channel's mails) or ``changes`` (a desk's)."""
+
+    def __init__(
+        self, parts: Parts, instance: Instance, name: str, wake: Callable[[], None], stop: threading.Event
+    ) -> None:
+        self.parts, self.instance, self.name = parts, instance, name
+        self._wake, self._stop = wake, stop
+        self._turn = threading.Lock()
+        self._alive_at: datetime | None = None
+        self.again: Callable[[datetime], None] = lambda _at: None
+        """Called with the time of the next try after a failure (set by the engine)."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between polls."""
+        return float(cast("Polls | ReportsChanges", self.instance.component).interval)
+
+    def tick(self) -> None:
+        """Poll once, unless a poll or a living listener is at work."""
+        if self._listening() or not self._turn.acquire(blocking=False):
+            return
+        try:
+            if self.instance.ready():
+                self._take(self._pages(listening=False))
+        finally:
+            self._turn.release()
+
+    def listen(self) -> None:
+        """Listen until the hub stops; where the far side cannot be listened to, leave it to the ticks."""
+        while not self._stop.is_set():
+            with self._turn:
+                if self.instance.ready() and self._take(self._pages(listening=True)) and not self._stop.is_set():
+                    self.instance.log.info("cannot listen here; polling", every_seconds=self.interval)
+                    self._alive_at = None
+                    return
+            self.parts.clock.wait(self._stop, self._until_retry())
+
+    def _pages(self, *, listening: bool) -> Iterator[Page]:
+        component = self.instance.component
+        cursor = read_cursor(self.parts.store, self.instance.id, self.name)
+        if self.name == "changes":
+            return cast("ReportsChanges", component).changes(cursor)
+        return cast("Listens", component).listen(cursor) if listening else cast("Polls", component).poll(cursor)
+
+    def _take(self, pages: Iterator[Page]) -> bool:
+        """Keep page after page; asking for the next one tells the source that the last is stored."""
+        try:
+            for page in pages:
+                new = receive(self.parts.store, self.instance.id, page, self.parts.now(), self.name)
+                self._alive_at = self.parts.now()
+                self.instance.succeeded()
+                if new:
+                    self._wake()
+                if self._stop.is_set():
+                    break
+        except sa.exc.SQLAlchemyError as error:
+            # Our own database is ill: the source is not to blame, and keeps what we could not.
+            self.instance.log.error("could not keep a page", error=type(error).__name__)
+            self.again(self.parts.now() + timedelta(seconds=5))
+            return False
+        except Exception as error:  # noqa: BLE001 - the four words and bugs alike become the instance's health
+            self._alive_at = None
+            self.instance.failed(error)
+            self.again(self.parts.now() + timedelta(seconds=self._until_retry()))
+            return False
+        self.instance.succeeded()
+        return True
+
+    def _listening(self) -> bool:
+        alive = self._alive_at
+        return self.instance.has("Listens") and alive is not None and alive > self.parts.now() - QUIET
+
+    def _until_retry(self) -> float:
+        retry = self.instance.health.retry_at
+        return max(0.2, (retry - self.parts.now()).total_seconds() + 0.05) if retry else 5.0
+
+
+def sources_of(parts: Parts, wake: Callable[[], None], stop: threading.Event) -> list[Source]:
+    """Every source of the configuration."""
+    found = []
+    for instance in parts.instances.values():
+        if instance.has("Polls") or instance.has("Listens"):
+            found.append(Source(parts, instance, "poll", wake, stop))
+        if instance.has("ReportsChanges"):
+            found.append(Source(parts, instance, "changes", wake, stop))
+    return found

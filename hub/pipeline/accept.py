@@ -1,0 +1,34 @@
+"""Receive by HTTP: the component checks, the hub commits, then the reply leaves."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from hub.instances import Bug, Instance
+from hub.log import logger
+from hub.pipeline.parts import Parts
+from hub.pipeline.receive import receive
+from hub.sdk import Accepts, AuthError, ConfigError, Page, Rejected, Reply, Request, Unavailable
+
+BUSY = Reply(503, b"not now; try again in a minute\n", headers={"Retry-After": "60"})
+"""What a sender hears when its words could not be kept. Never 200: a sender that hears 200 forgets."""
+
+
+def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
+    """Hand a request to the component and keep what it holds, durably, before anyone says "received"."""
+    assert isinstance(instance.component, Accepts)
+    try:
+        accepted = instance.call(instance.component.accept, request)
+    except AuthError as error:
+        return Reply(403, f"{error}\n".encode())
+    except Rejected as error:
+        return Reply(400, f"{error}\n".encode())
+    except (ConfigError, Unavailable, Bug):
+        return BUSY
+    if accepted.raws:
+        try:
+            receive(parts.store, instance.id, Page(accepted.raws, {}), parts.now())
+        except sa.exc.SQLAlchemyError as error:
+            logger(instance=instance.id).error("could not keep what was pushed", error=type(error).__name__)
+            return BUSY
+    return accepted.reply

@@ -1,0 +1,38 @@
+"""Bringing the database to the newest schema, with Alembic and without a file of settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from hub.sdk import ConfigError
+from hub.store.session import Store
+
+
+def _settings() -> AlembicConfig:
+    settings = AlembicConfig()
+    settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return settings
+
+
+def migrate(store: Store) -> None:
+    """Run the migrations that are missing. Raises ConfigError for a database newer than this hub."""
+    settings = _settings()
+    script = ScriptDirectory.from_config(settings)
+    with store.write(durable=True) as connection:
+        context = MigrationContext.configure(connection)
+        current = context.get_current_revision()
+        if current == script.get_current_head():
+            return
+        known = {revision.revision for revision in script.walk_revisions()}
+        if current is not None and current not in known:
+            raise ConfigError(
+                f"the database is at revision {current}, which this version of Tresse does not know: "
+                "install the version that wrote it, or restore an older backup"
+            )
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "head")
