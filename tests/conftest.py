@@ -1,0 +1,36 @@
+"""Fixtures that every test may use: real servers, started once when the first test asks for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.dovecot import Dovecot
+from tests.servers.install import need
+from tests.servers.postfix import Postfix
+
+SERVER_FIXTURES = frozenset({"dovecot", "postfix", "request_tracker"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that uses a real server is marked so: `pytest -m "not server"` runs anywhere."""
+    for item in items:
+        if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    """A running Dovecot; a test takes its own mailbox with `dovecot.new_mailbox()`."""
+    need("dovecot")
+    with Dovecot() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postfix(dovecot: Dovecot) -> Iterator[Postfix]:
+    """A running Postfix that delivers into `dovecot`."""
+    need("postfix")
+    with Postfix(dovecot) as server:
+        yield server

@@ -1,0 +1,244 @@
+"""A private Dovecot: IMAP (plain, STARTTLS, TLS), LMTP in, submission out, on loopback.
+
+Every setting that differs from Dovecot's default says why; the rest of the reasons are in
+https://doc.dovecot.org/2.3/ under the setting's name.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import shutil
+import smtplib
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from tests.servers.ports import answers, free_ports, is_free, wait_for
+
+PASSWORD = "secret"
+MAILBOXES = ("support@shop.example", "contact@shop.example", "alice@customer.example", "bob@customer.example", "agent")
+
+_CONF = """
+protocols = imap lmtp submission
+base_dir = {dir}/run
+state_dir = {dir}/state
+instance_name = tresse-{imap}
+log_path = {dir}/dovecot.log
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{dir}/tls.pem
+ssl_key = <{dir}/tls.key
+# Loopback only: a test may look at what goes over the wire.
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+# Wrong passwords are tested, and nobody attacks us here: no waiting.
+auth_failure_delay = 0
+recipient_delimiter = +
+lmtp_save_to_detail_mailbox = no
+mail_home = {dir}/mail/%u
+mail_location = maildir:~/Maildir
+mail_uid = nobody
+mail_gid = nogroup
+# Dovecot refuses system users by default; `nobody` is one.
+first_valid_uid = 1
+first_valid_gid = 1
+mail_privileged_group =
+mail_max_userip_connections = 100
+postmaster_address = postmaster@shop.example
+hostname = localhost
+submission_relay_host = 127.0.0.1
+submission_relay_port = {relay}
+submission_relay_trusted = yes
+submission_relay_ssl = no
+passdb {{
+  driver = passwd-file
+  args = {dir}/users
+}}
+userdb {{
+  driver = passwd-file
+  args = {dir}/users
+  default_fields = uid=nobody gid=nogroup home={dir}/mail/%u
+}}
+namespace inbox {{
+  inbox = yes
+  mailbox Sent {{
+    auto = create
+    special_use = \\Sent
+  }}
+  mailbox Drafts {{
+    auto = create
+    special_use = \\Drafts
+  }}
+  mailbox Junk {{
+    auto = create
+    special_use = \\Junk
+  }}
+  mailbox Trash {{
+    auto = create
+    special_use = \\Trash
+  }}
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = {imaps}
+    ssl = yes
+  }}
+  chroot =
+}}
+service submission-login {{
+  inet_listener submission {{
+    port = {submission}
+  }}
+  chroot =
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {lmtp}
+  }}
+}}
+service anvil {{
+  chroot =
+  # No listener, no penalty for failed log-ins (it would add seconds to each).
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  chroot =
+}}
+"""
+
+
+class Dovecot:
+    """One instance; `with Dovecot() as dovecot:` starts and removes it.
+
+    `relay` is the port where its submission service hands mail on: a Postfix takes that one.
+    """
+
+    password = PASSWORD
+    host = "127.0.0.1"
+
+    def __init__(self) -> None:
+        # Not pytest's tmp_path: that is 0700, and Dovecot's own users must get in. Short: the
+        # paths of unix sockets end at 108 bytes (unix(7)).
+        self.dir = Path(tempfile.mkdtemp(prefix="tresse-dc-"))
+        self.dir.chmod(0o755)
+        self.imap, self.imaps, self.lmtp, self.submission, self.relay = free_ports(5)
+        self.certificate = self.dir / "tls.pem"
+        self._process: subprocess.Popen[bytes] | None = None
+        for name in ("run", "state", "mail"):
+            (self.dir / name).mkdir()
+        shutil.chown(self.dir / "mail", "nobody", "nogroup")
+        (self.dir / "users").write_text("")
+        for user in MAILBOXES:
+            self.add_user(user)
+        self._write_certificate()
+        values = {k: getattr(self, k) for k in ("dir", "imap", "imaps", "lmtp", "submission", "relay")}
+        self.conf = self.dir / "dovecot.conf"
+        self.conf.write_text(_CONF.format(**values))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start, or start again on the same ports and mailboxes."""
+        assert self._process is None, "Dovecot runs already"
+        assert is_free(self.imap), f"somebody else listens on {self.imap}"
+        # -F: without it the process returns before its children listen, and its pid is of no use.
+        self._process = subprocess.Popen(["dovecot", "-F", "-c", self.conf], stderr=subprocess.DEVNULL)
+        wait_for(lambda: all(map(answers, (self.imap, self.lmtp, self.submission))), 20, "Dovecot to listen")
+
+    def stop(self) -> None:
+        """Stop; mailboxes stay for the next `start`."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(20)
+            self._process = None
+            wait_for(lambda: is_free(self.imap), 10, "Dovecot to let go of its port")
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Down inside the block, up again after it."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def add_user(self, user: str) -> str:
+        """A further mailbox, known at once (Dovecot reads its file again when it has grown)."""
+        with (self.dir / "users").open("a") as users:
+            users.write(f"{user}:{{PLAIN}}{PASSWORD}::::::\n")
+        return user
+
+    def new_mailbox(self, domain: str = "shop.example") -> str:
+        """An empty mailbox that no other test uses."""
+        return self.add_user(f"box-{uuid.uuid4().hex[:8]}@{domain}")
+
+    def connect(self, user: str) -> imaplib.IMAP4:
+        """A second mail client, logged in."""
+        client = imaplib.IMAP4("127.0.0.1", self.imap, timeout=20)
+        client.login(user, PASSWORD)
+        return client
+
+    def append(self, user: str, *mails: bytes, folder: str = "INBOX", flags: str = "") -> None:
+        """Put mails into a folder, as a mail client does (no Return-Path is added)."""
+        client = self.connect(user)
+        for mail in mails:
+            status, text = client.append(folder, flags, None, mail)  # type: ignore[arg-type]
+            assert status == "OK", text
+        client.logout()
+
+    def deliver(self, user: str, mail: bytes, sender: str = "alice@customer.example") -> None:
+        """Deliver by LMTP, as a mail server does (Return-Path and Delivered-To are added)."""
+        with smtplib.LMTP("127.0.0.1", self.lmtp, timeout=20) as lmtp:
+            lmtp.sendmail(sender, [user], mail)
+
+    def messages(self, user: str, folder: str = "INBOX") -> list[bytes]:
+        """All mails of a folder, oldest first."""
+        return [data for _, data in self._fetch(user, folder, "(BODY.PEEK[])")]
+
+    def flags(self, user: str, folder: str = "INBOX") -> list[str]:
+        """The flags of each mail of a folder, oldest first."""
+        client = self.connect(user)
+        client.select(f'"{folder}"', readonly=True)
+        _, lines = client.fetch("1:*", "(FLAGS)")
+        client.logout()
+        return [found[1].decode() for line in lines if line and (found := re.search(rb"FLAGS \(([^)]*)\)", line))]
+
+    def _fetch(self, user: str, folder: str, what: str) -> list[tuple[bytes, bytes]]:
+        client = self.connect(user)
+        status, count = client.select(f'"{folder}"', readonly=True)
+        assert status == "OK", count
+        _, items = client.fetch("1:*", what) if count != [b"0"] else ("OK", [])
+        client.logout()
+        return [item for item in items if isinstance(item, tuple)]
+
+    def doveadm(self, *arguments: str) -> str:
+        """Run doveadm against this instance."""
+        command = ["doveadm", "-c", str(self.conf), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def log(self) -> str:
+        path = self.dir / "dovecot.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def _write_certificate(self) -> None:
+        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        key = ["-newkey", "rsa:2048", "-nodes", "-keyout", self.dir / "tls.key"]
+        command = ["openssl", "req", "-x509", "-days", "30", "-subj", "/CN=localhost", "-addext", names, *key]
+        subprocess.run([*command, "-out", self.certificate], check=True, capture_output=True)
