@@ -84,6 +84,12 @@ def settings_of(section: Section, model: type[SettingsT], notices: list[Problem]
     return settings
 
 
+def sections(tables: dict[str, Any], path: Path, environ: Mapping[str, str] | None = None) -> list[Section]:
+    """The sections that can be read, of a file that may have mistakes elsewhere."""
+    loading = _Loading(path.expanduser().absolute(), os.environ if environ is None else environ, None)
+    return loading.sections(tables)
+
+
 class _Loading:
     """One reading of one file; problems gather here until the end."""
 
@@ -102,13 +108,7 @@ class _Loading:
             name: self._model(BrandSettings, table, join("brands", name))
             for name, table in self._entries(tables, "brands")
         }
-        sections = [
-            s
-            for kind in KINDS
-            for name, table in self._entries(tables, kind)
-            if (s := self._section(kind, name, table))
-        ]
-        self._same_ids(sections)
+        found = self.sections(tables)
         if self.problems:
             raise ConfigErrors(self.problems)
         if self.notices is not None:
@@ -117,7 +117,17 @@ class _Loading:
         assert isinstance(hub, HubSettings)
         # The default is not written by a person, so `Preparation` never saw it.
         own["hub"] = hub.model_copy(update={"data": (self.file.parent / hub.data).resolve()})
-        return Config(path=self.file, brands=brands, sections=tuple(sections), **own)  # type: ignore[arg-type]
+        return Config(path=self.file, brands=brands, sections=tuple(found), **own)  # type: ignore[arg-type]
+
+    def sections(self, tables: dict[str, Any]) -> list[Section]:
+        found = [
+            s
+            for kind in KINDS
+            for name, table in self._entries(tables, kind)
+            if (s := self._section(kind, name, table))
+        ]
+        self._same_ids(found)
+        return found
 
     def _model(self, model: type[ModelT], table: Any, path: str) -> ModelT | None:
         if not isinstance(table, dict):

@@ -38,7 +38,7 @@ class SendsContract(Contract):
         if made.blind and not hasattr(made, "settle"):
             skip("blind: the hub never repeats it by itself")
         fresh = self.make()
-        again = found_or_done(fresh, "Sends", effect, lambda: fresh.send(values.outgoing(), effect))
+        again = found_or_done(fresh, "send", effect, lambda: fresh.send(values.outgoing(), effect))
         assert again == first
         assert len(self.sent()) == 1
 
@@ -69,7 +69,7 @@ class KeepsCasesContract(Contract):
         effect = values.effect()
         first = self.make().save_case(values.case(), effect)
         fresh = self.make()
-        again = found_or_done(fresh, "KeepsCases", effect, lambda: fresh.save_case(values.case(), effect))
+        again = found_or_done(fresh, "save_case", effect, lambda: fresh.save_case(values.case(), effect))
         assert again == first
         assert len(self.cases()) == 1
 
@@ -96,7 +96,7 @@ class AddsMessagesContract(Contract):
         message = values.message(message_id="<second@customer.example>", reply="Merci !", text="Merci !")
         first = made.add_message(values.case(), message, effect)
         fresh = self.make()
-        again = found_or_done(fresh, "AddsMessages", effect, lambda: fresh.add_message(values.case(), message, effect))
+        again = found_or_done(fresh, "add_message", effect, lambda: fresh.add_message(values.case(), message, effect))
         assert again == first
         assert len(self.messages(remote)) == before + 1
 
@@ -121,7 +121,7 @@ class ShowsSuggestionsContract(Contract):
         assert before
         fresh = self.make()
         found_or_done(
-            fresh, "ShowsSuggestions", effect, lambda: fresh.show(values.case(), values.suggestions(), effect)
+            fresh, "show", effect, lambda: fresh.show(values.case(), values.suggestions(), effect)
         )
         assert self.shown(remote) == before
 
