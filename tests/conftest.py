@@ -9,8 +9,11 @@ import pytest
 from tests.servers.dovecot import Dovecot
 from tests.servers.install import need
 from tests.servers.postfix import Postfix
+from tests.servers.rt import request_tracker
 
-SERVER_FIXTURES = frozenset({"dovecot", "postfix", "request_tracker"})
+__all__ = ["request_tracker"]
+
+SERVER_FIXTURES = frozenset({"dovecot", "postfix", "request_tracker", "story_servers"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
