@@ -1,0 +1,32 @@
+"""The guard around outgoing HTTP."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from hub.http import GuardedSession, is_outside
+
+INSIDE = ["127.0.0.1", "10.0.0.8", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"]
+
+
+@pytest.mark.parametrize("address", [*INSIDE, "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::"])
+def test_inside(address):
+    assert not is_outside(address)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"])
+def test_outside(address):
+    assert is_outside(address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
+def test_every_spelling_of_this_machine_is_refused(host):
+    with pytest.raises(requests.ConnectionError, match="address inside"):
+        GuardedSession(()).get(f"http://{host}:9/", timeout=2)
+
+
+def test_a_host_the_admin_named_may_be_inside():
+    with pytest.raises(requests.ConnectionError) as caught:
+        GuardedSession(("127.0.0.1",)).get("http://127.0.0.1:9/", timeout=2)
+    assert "address inside" not in str(caught.value)

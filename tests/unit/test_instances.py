@@ -1,0 +1,123 @@
+"""An instance's health: who is called, who is left alone, what is told, and how often."""
+
+from __future__ import annotations
+
+import random
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from hub.config import Section, SectionOptions
+from hub.instances import Bug, Instance, Lend
+from hub.log import logger
+from hub.sdk import AuthError, Channel, Context, Rejected, Settings, Unavailable
+from hub.store import Store
+from hub.store.health import alert, instance_health
+from hub.store.migrate import migrate
+from hub.threads import Threads
+from tests.world import ToldClock
+
+
+class Nothing(Settings):
+    """No settings."""
+
+
+class Plain(Channel[Nothing]):
+    """Does what the test tells it."""
+
+    name = "plain"
+    settings_model = Nothing
+
+    def check(self) -> None: ...
+
+
+@pytest.fixture
+def lend(tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 'x.db'}")
+    migrate(store)
+    yield Lend(store, ToldClock(), random.Random(1), b"k", threading.Event(), Threads)
+    store.close()
+
+
+@pytest.fixture
+def instance(lend):
+    section = Section("channels", "one", "plain", SectionOptions(threads=2), {}, Path(), {})
+    context = Context("one", logger(), None, None, lend.stop, lend.clock.now, lend.random)  # type: ignore[arg-type]
+    return Instance(section, Plain(Nothing(), context), lend)
+
+
+def _raise(error):
+    def call():
+        raise error
+
+    return call
+
+
+def test_a_far_side_that_is_away_is_left_alone_longer_and_longer(instance, lend):
+    waits = []
+    for _ in range(6):
+        with pytest.raises(Unavailable):
+            instance.call(_raise(Unavailable("connection refused")))
+        assert not instance.ready()
+        waits.append((instance.health.retry_at - lend.clock.now()).total_seconds())
+        lend.clock.at = instance.health.retry_at
+        assert instance.ready()  # the probe
+        assert not instance.ready()  # one at a time
+    assert 0.7 < waits[0] < 1.3
+    assert waits[5] > 20
+    instance.call(lambda: "there")
+    assert instance.health.state == "green"
+    assert instance.ready()
+
+
+def test_retry_after_is_believed(instance, lend):
+    with pytest.raises(Unavailable):
+        instance.call(_raise(Unavailable("429", retry_after=77)))
+    assert instance.health.retry_at == lend.clock.now() + timedelta(seconds=77)
+
+
+def test_a_wrong_password_is_red_with_one_alert_that_closes(instance, lend):
+    for _ in range(3):
+        with pytest.raises(AuthError):
+            instance.call(_raise(AuthError("the token is refused")))
+    with lend.store.read() as connection:
+        assert [a.text for a in connection.execute(sa.select(alert))] == ["the token is refused"]
+        assert connection.execute(sa.select(instance_health)).one().health == "red"
+    instance.call(lambda: None)
+    with lend.store.read() as connection:
+        assert connection.execute(sa.select(alert)).one().closed_at is not None
+
+
+def test_a_refused_item_is_no_sickness(instance):
+    with pytest.raises(Rejected):
+        instance.call(_raise(Rejected("422")))
+    assert instance.health.state == "green"
+    assert instance.ready()
+
+
+def test_a_bug_tells_where_and_keeps_the_words_out_of_the_log(instance, capsys):
+    with pytest.raises(Bug):
+        instance.call(_raise(ValueError("Alice's private words")))
+    said = capsys.readouterr().err
+    assert "bug" in said
+    assert "private words" not in said.split("bug in words")[0]
+    assert instance.ready()
+
+
+def test_a_call_that_hangs_costs_a_thread_and_then_the_instance_alone(instance):
+    let_go = threading.Event()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="no answer within") as caught:
+            instance.call(let_go.wait, timeout=0.05)
+        assert caught.value.maybe_done
+    with pytest.raises(Unavailable, match="stuck"):
+        instance.call(lambda: None)
+    let_go.set()
+    for _ in range(100):
+        if instance._hung == 0:
+            break
+        threading.Event().wait(0.01)
+    assert instance.call(lambda: "again") == "again"
