@@ -34,8 +34,8 @@ pictures: $(VENV)/dev.stamp servers  ## take the README's picture from the demo
 	$(BIN)/python docs/images/take.py
 
 bench: $(VENV)/dev.stamp servers  ## figures: intake beside its floor, timeline reads
-	$(BIN)/python bench/intake.py $(BENCH)
-	$(BIN)/python bench/timeline.py
+	$(BIN)/python -m bench.intake $(BENCH)
+	$(BIN)/python -m bench.timeline
 
 campaign: $(VENV)/dev.stamp servers  ## the long tests: fifty crashes, and more
 	$(BIN)/pytest -m campaign $(PYTEST)
