@@ -159,13 +159,14 @@ class Shop:
 
     @property
     def environment(self) -> dict[str, str]:
+        """What the hub's processes are started with: the configuration is named here."""
         return {**os.environ, "CONTACT_PASSWORD": PASSWORD, "TRESSE_CONFIG": str(self.config)}
 
     def start(self) -> None:
         """Start the daemon and wait until it is ready."""
         assert self._hub is None
         with (self.folder / "hub.log").open("ab") as log:
-            command = [str(TRESSE), "--config", str(self.config), "run"]
+            command = [str(TRESSE), "run"]
             self._hub = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
         eventually(lambda: requests.get(f"{self.url}/readyz", timeout=2).ok, 30, f"the hub to be ready\n{self.log()}")
 
@@ -192,7 +193,7 @@ class Shop:
 
     def tell(self, *arguments: str, check: bool = True) -> str:
         """Run a command of the hub beside the daemon."""
-        command = [str(TRESSE), "--config", str(self.config), *arguments]
+        command = [str(TRESSE), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=120)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout

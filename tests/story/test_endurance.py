@@ -124,7 +124,7 @@ def _judge(shop: Shop, threads: list[list[str]]) -> None:
 def _judge_acknowledgements(shop: Shop, marks: list[str]) -> None:
     got = Counter(mark for m in shop.acknowledgements() for mark in marks if _has(str(m["Subject"]), mark))
     assert all(count == 1 for count in got.values()), got
-    unsure = {d["case"] for d in shop.api("deliveries", state="unsure")["deliveries"]}
+    unsure = {d["case_number"] for d in shop.api("deliveries", state="unsure")["deliveries"]}
     missing = {m for m in marks if not m.endswith("f") and m not in got}
     cases = {t["Subject"].removeprefix("Question "): t["fields"]["Case"] for t in shop.tickets()}
     assert {cases[m] for m in missing} <= unsure, (missing, unsure)
@@ -216,7 +216,7 @@ def _stderr(shop: Shop) -> str:
 
     from tests.story.shop import TRESSE
 
-    command = [str(TRESSE), "--config", str(shop.config), "run"]
+    command = [str(TRESSE), "run"]
     done = subprocess.run(command, capture_output=True, text=True, env=shop.environment, timeout=30, check=False)
     assert done.returncode != 0
     return done.stdout + done.stderr
