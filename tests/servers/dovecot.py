@@ -7,14 +7,16 @@ https://doc.dovecot.org/2.3/ under the setting's name.
 from __future__ import annotations
 
 import imaplib
+import os
 import re
 import shutil
+import signal
 import smtplib
 import subprocess
 import tempfile
-import uuid
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +24,7 @@ from tests.servers.ports import answers, free_ports, is_free, wait_for
 
 PASSWORD = "secret"
 MAILBOXES = ("support@shop.example", "contact@shop.example", "alice@customer.example", "bob@customer.example", "agent")
+DOMAINS = ("shop.example", "customer.example")
 
 _CONF = """
 protocols = imap lmtp submission
@@ -138,9 +141,10 @@ class Dovecot:
         for name in ("run", "state", "mail"):
             (self.dir / name).mkdir()
         shutil.chown(self.dir / "mail", "nobody", "nogroup")
-        (self.dir / "users").write_text("")
-        for user in MAILBOXES:
-            self.add_user(user)
+        # Made in advance: Dovecot looks at its list of users at most once a second.
+        self._spare = {domain: [f"box-{n}@{domain}" for n in range(300)] for domain in DOMAINS}
+        users = [*MAILBOXES, *(box for boxes in self._spare.values() for box in boxes)]
+        (self.dir / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}::::::\n" for user in users))
         self._write_certificate()
         values = {k: getattr(self, k) for k in ("dir", "imap", "imaps", "lmtp", "submission", "relay")}
         self.conf = self.dir / "dovecot.conf"
@@ -159,7 +163,9 @@ class Dovecot:
         assert self._process is None, "Dovecot runs already"
         assert is_free(self.imap), f"somebody else listens on {self.imap}"
         # -F: without it the process returns before its children listen, and its pid is of no use.
-        self._process = subprocess.Popen(["dovecot", "-F", "-c", self.conf], stderr=subprocess.DEVNULL)
+        # A group of its own, for `stop`.
+        command = ["dovecot", "-F", "-c", self.conf]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
         wait_for(lambda: all(map(answers, (self.imap, self.lmtp, self.submission))), 20, "Dovecot to listen")
 
     def stop(self) -> None:
@@ -167,6 +173,12 @@ class Dovecot:
         if self._process:
             self._process.terminate()
             self._process.wait(20)
+            # Its children go on serving the clients they have: that would be no outage. Politely
+            # first, so that no index is torn.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+                time.sleep(0.2)
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process = None
             wait_for(lambda: is_free(self.imap), 10, "Dovecot to let go of its port")
 
@@ -179,15 +191,16 @@ class Dovecot:
         finally:
             self.start()
 
-    def add_user(self, user: str) -> str:
-        """A further mailbox, known at once (Dovecot reads its file again when it has grown)."""
-        with (self.dir / "users").open("a") as users:
-            users.write(f"{user}:{{PLAIN}}{PASSWORD}::::::\n")
-        return user
-
     def new_mailbox(self, domain: str = "shop.example") -> str:
         """An empty mailbox that no other test uses."""
-        return self.add_user(f"box-{uuid.uuid4().hex[:8]}@{domain}")
+        return self._spare[domain].pop(0)
+
+    def add_user(self, user: str, password: str) -> str:
+        """A further mailbox; takes a second, until Dovecot looks at its list again."""
+        with (self.dir / "users").open("a", encoding="utf-8") as users:
+            users.write(f"{user}:{{PLAIN}}{password}::::::\n")
+        time.sleep(1.1)
+        return user
 
     def connect(self, user: str) -> imaplib.IMAP4:
         """A second mail client, logged in."""

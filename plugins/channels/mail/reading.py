@@ -1,0 +1,20 @@
+"""From a stored mail to a message: the same for IMAP and Maildir, pure, again years later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hub.mail.read import read_mail
+from hub.sdk import Event, Message, Raw
+
+
+def read_stored(raw: Raw, address: str, trusted: Sequence[str]) -> list[Message | Event]:
+    """The message in a raw. What was not fetched with it becomes one of its problems."""
+    message = read_mail(raw.data, trusted_authservs=trusted, own_addresses=[address], facts=raw.facts)
+    problems = []
+    if "oversized" in raw.facts:
+        problems.append(f"larger than max_size ({raw.facts['oversized']} bytes): headers only, read it in the mailbox")
+    if "unfetched" in raw.facts:
+        problems.append(f"the mail server would not hand it over ({raw.facts['unfetched']}): read it in the mailbox")
+    return [replace(message, problems=(*message.problems, *problems)) if problems else message]
