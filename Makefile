@@ -28,7 +28,7 @@ format: $(VENV)/dev.stamp  ## let ruff format the code
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/dev.stamp  ## write docs/reference from the code
-	$(BIN)/python -m docs.generate
+	$(BIN)/tresse docs docs/reference
 
 pictures: $(VENV)/dev.stamp servers  ## take the README's picture from the demo
 	$(BIN)/python docs/images/take.py

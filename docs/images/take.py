@@ -57,8 +57,11 @@ def main() -> None:
     arguments.add_argument("--all", action="store_true")
     every = arguments.parse_args().all
     chromium = shutil.which("chromium") or sys.exit("chromium is missing; on Debian: apt-get install chromium")
-    command = [sys.executable, "-m", "hub.cli", "demo"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as demo, sync_playwright() as playwright:
+    command = [Path(sys.executable).with_name("tresse"), "demo"]
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as demo,  # noqa: S603 - our own command
+        sync_playwright() as playwright,
+    ):
         try:
             address, password = opened(demo)
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
