@@ -50,12 +50,14 @@ class Embedded:
             timezone="UTC", executors={"default": ThreadPoolExecutor(max(4, 2 * len(parts.instances)))}
         )
         self._dispatcher: threading.Thread | None = None
-        self.looked_at: datetime | None = None
-        """When the dispatcher last looked: `/readyz` asks."""
 
     def wake(self) -> None:
         """There may be something to do."""
         self._wake.set()
+
+    def alive(self) -> bool:
+        """Whether the dispatcher is at work: `/readyz` asks."""
+        return self._dispatcher is not None and self._dispatcher.is_alive()
 
     # -- life ------------------------------------------------------------------------------
 
@@ -120,7 +122,6 @@ class Embedded:
 
     def look(self) -> bool:
         """One look at the rows; True when a page was recorded, so that the next look comes at once."""
-        self.looked_at = self.parts.now()
         worked = record_page(self.parts) > 0
         self._start_plans()
         self._start_lanes()

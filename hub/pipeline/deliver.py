@@ -173,4 +173,4 @@ def due_lanes(connection: Connection, parts: Parts, closed: set[str], limit: int
         .order_by(delivery.c.id)
         .limit(limit)
     )
-    return dict(rows)
+    return dict(rows.tuples().all())
