@@ -36,7 +36,7 @@ from hub.sdk import (
 )
 
 from .drafts import Drafter
-from .reading import read_stored
+from .reading import read_sent, read_stored
 from .settings import MaildirSettings
 
 PAGE_MAILS = 100
@@ -177,6 +177,8 @@ class MaildirChannel(Channel[MaildirSettings]):
 
     def read(self, raw: Raw) -> list[Message | Event]:
         """The mail in the bytes."""
+        if self.settings.sent:
+            return read_sent(raw, self.settings.trusted_authservs)
         return read_stored(raw, self.settings.address, self.settings.trusted_authservs)
 
     # -- drafts ----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hub.mail.read import read_mail
-from hub.sdk import Event, Message, Raw
+from hub.sdk import Direction, Event, Identity, Message, Raw
 
 
 def read_stored(raw: Raw, address: str, trusted: Sequence[str]) -> list[Message | Event]:
@@ -18,3 +18,27 @@ def read_stored(raw: Raw, address: str, trusted: Sequence[str]) -> list[Message 
     if "unfetched" in raw.facts:
         problems.append(f"the mail server would not hand it over ({raw.facts['unfetched']}): read it in the mailbox")
     return [replace(message, problems=(*message.problems, *problems)) if problems else message]
+
+
+def read_sent(raw: Raw, trusted: Sequence[str]) -> list[Message | Event]:
+    """What an agent sent with a mail client, read in the folder where that client files it.
+
+    The customer is the first addressee; a mail to nobody says nothing to anybody.
+    """
+    message = read_mail(raw.data, trusted_authservs=trusted, facts=raw.facts)
+    to = message.facts.get("to", "").split(", ")[0]
+    if not to:
+        return []
+    return [
+        replace(
+            message,
+            direction=Direction.OUT,
+            customer=Identity("email", to),
+            may_acknowledge=False,
+            acknowledge_reason="",
+            account=message.sender.value,
+            account_name=message.sender.name,
+            account_email=message.sender.value,
+            bounced=(),
+        )
+    ]

@@ -172,6 +172,9 @@ class MaildirSettings(Settings):
     address: Address = Field(description="The address whose mail lies there.")
     name: str = Field("", description="The name beside the address in drafts; empty is the hub's name.")
     folder: str = Field("", description="A folder of it (Maildir++), such as Archive.2026; empty is the inbox.")
+    sent: bool = Field(
+        False, description="The folder is where your mail client files what agents send: their answers are read there."
+    )
     drafts: str = Field("Drafts", description="The folder that draft replies are written to.", min_length=1)
     poll: Duration = Field(5.0, description="How often to look for new mail.", gt=0)
     trusted_authservs: tuple[str, ...] = Field(
