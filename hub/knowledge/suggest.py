@@ -1,0 +1,78 @@
+"""From what the matchers found to what an agent sees: one suggestion per answer, ranked and banded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hub.rules.ranking import band, merge, yardstick
+from hub.sdk import Answer, Scored, Suggestion
+
+Ask = Callable[[str, str, int], list[Scored]]
+"""A matcher's `suggest`: question, language, limit."""
+
+_SAMPLE = 50
+
+
+def choose(
+    question_lists: Mapping[str, Sequence[Scored]],
+    answers: Mapping[str, Answer],
+    language: str,
+    limit: int,
+    yardsticks: Mapping[str, float] | None = None,
+) -> list[Suggestion]:
+    """The best `limit` answers, each in the wording for `language` where it has one.
+
+    `question_lists` holds what each matcher found, `answers` the approved wordings by their id
+    (``12:fr``); ids that are not among them (an index that is older than the base) are left out.
+    `yardsticks` come from `measure`. Bands are a scale and not yet a promise: see `hub.rules.ranking`.
+    """
+    found = {
+        matcher: [Scored(answer_of(one.answer), one.score) for one in scored if one.answer in answers]
+        for matcher, scored in question_lists.items()
+    }
+    matched = _matched(question_lists, answers)
+    suggestions: list[Suggestion] = []
+    for one in merge(found, yardsticks):
+        said = band(one.score)
+        if not said or len(suggestions) >= limit:
+            break
+        wording = answers.get(f"{one.answer}:{language}") or answers[matched[one.answer]]
+        suggestions.append(
+            Suggestion(
+                answer=one.answer,
+                title=wording.title,
+                text=wording.text,
+                language=wording.language,
+                score=round(one.score, 4),
+                band=said,
+                rank=len(suggestions) + 1,
+            )
+        )
+    return suggestions
+
+
+def answer_of(wording: str) -> str:
+    """The answer's own id in the id of one of its wordings (``12:fr``)."""
+    return wording.partition(":")[0]
+
+
+def _matched(lists: Mapping[str, Sequence[Scored]], answers: Mapping[str, Answer]) -> dict[str, str]:
+    """For each answer the wording that scored best: what is shown where the customer's language lacks."""
+    best: dict[str, tuple[float, str]] = {}
+    for scored in lists.values():
+        for one in scored:
+            if one.answer in answers:
+                known = best.get(answer_of(one.answer))
+                if known is None or one.score > known[0]:
+                    best[answer_of(one.answer)] = (one.score, one.answer)
+    return {answer: wording for answer, (_, wording) in best.items()}
+
+
+def measure(ask: Ask, answers: Sequence[Answer]) -> float:
+    """A matcher's yardstick on this base: what it gives answers for their own titles (50 of them at most)."""
+    step = max(1, len(answers) // _SAMPLE)
+    scores = []
+    for answer in list(answers)[::step][:_SAMPLE]:
+        found = ask(answer.title, answer.language, 5)
+        scores.append(next((one.score for one in found if one.answer == answer.id), 0.0))
+    return yardstick(scores)
