@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,11 +15,27 @@ from pydantic import ValidationError
 
 import plugins.crm.csv as plugin
 from hub.sdk import ConfigError, Identity, Unavailable, abilities_of
+from hub.testing import ComponentContract, FakeClock, KnowsCustomersContract, KnowsOrdersContract
 from plugins.crm.csv.crm import CsvCRM
 from plugins.crm.csv.orders import read_date
 from plugins.crm.csv.settings import CsvSettings
 from plugins.crm.csv.table import Table, Unreadable, decode, parse
-from tests.plugins.lent import Clock, Log, lend
+from tests.plugins.lent import lend, logged
+
+
+class TestContract(ComponentContract, KnowsCustomersContract, KnowsOrdersContract):
+    component = CsvCRM
+
+    def begin(self) -> None:
+        (self.folder / "customers.csv").write_text(CUSTOMERS, "utf-8")
+        (self.folder / "orders.csv").write_text(ORDERS, "utf-8")
+
+    def known_customer(self) -> Identity:
+        return Identity("email", "alice@customer.example")
+
+    def known_order(self) -> str:
+        return "CMD-2026-0042"
+
 
 CUSTOMERS = """id;name;email;phone;segment;language;Ville
 12;Alice Martin;Alice@Customer.Example;06 12 34 56 78;gold;fr;Lyon
@@ -39,19 +54,19 @@ CMD-2026-0046,99,,paid,,
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(datetime.now(UTC))  # files' times are the real ones
+def clock() -> FakeClock:
+    return FakeClock(datetime.now(UTC))  # files' times are the real ones
 
 
-def make(folder: Path, clock: Clock, **settings: object) -> CsvCRM:
+def make(folder: Path, clock: FakeClock, **settings: object) -> CsvCRM:
     for name, content in (("customers.csv", CUSTOMERS), ("orders.csv", ORDERS)):
         if not (folder / name).exists():
             (folder / name).write_text(content, "utf-8")
     values = {"customers": folder / "customers.csv", "orders": folder / "orders.csv"} | settings
-    return CsvCRM(CsvSettings(**values), lend(id="shop", now=clock, log=Log()))
+    return CsvCRM(CsvSettings(**values), lend(id="shop", now=clock))
 
 
-def rewrite(path: Path, text: str, clock: Clock, age: float = 60) -> None:
+def rewrite(path: Path, text: str, clock: FakeClock, age: float = 60) -> None:
     """Write a file that was last changed `age` seconds ago, by the test's clock."""
     path.write_text(text, "utf-8")
     at = clock().timestamp() - age
@@ -71,7 +86,7 @@ def test_offers_one_component_with_two_abilities() -> None:
     assert abilities_of(component) == ["KnowsCustomers", "KnowsOrders"]
 
 
-def test_finds_by_email_and_lists_several_without_joining(tmp_path: Path, clock: Clock) -> None:
+def test_finds_by_email_and_lists_several_without_joining(tmp_path: Path, clock: FakeClock) -> None:
     found = make(tmp_path, clock).find_customers(Identity("email", "ALICE@customer.example"))
     assert [p.remote_id for p in found] == ["12", "14"]
     assert found[0].identities == (Identity("email", "alice@customer.example"), Identity("phone", "+33612345678"))
@@ -94,11 +109,11 @@ def test_finds_by_email_and_lists_several_without_joining(tmp_path: Path, clock:
         (Identity("handle", "bob"), []),
     ],
 )
-def test_finds_by_each_kind_of_address(tmp_path: Path, clock: Clock, identity: Identity, ids: list[str]) -> None:
+def test_finds_by_each_kind_of_address(tmp_path: Path, clock: FakeClock, identity: Identity, ids: list[str]) -> None:
     assert [p.remote_id for p in make(tmp_path, clock).find_customers(identity)] == ids
 
 
-def test_order_belongs_to_its_customer(tmp_path: Path, clock: Clock) -> None:
+def test_order_belongs_to_its_customer(tmp_path: Path, clock: FakeClock) -> None:
     order = make(tmp_path, clock, order_url="https://shop.example/o/{number}").find_order("cmd-2026-0042")
     assert order is not None
     assert (order.number, order.state) == ("CMD-2026-0042", "shipped")
@@ -111,14 +126,14 @@ def test_order_belongs_to_its_customer(tmp_path: Path, clock: Clock) -> None:
     assert order.url == "https://shop.example/o/CMD-2026-0042"
 
 
-def test_order_belongs_to_its_email(tmp_path: Path, clock: Clock) -> None:
+def test_order_belongs_to_its_email(tmp_path: Path, clock: FakeClock) -> None:
     order = make(tmp_path, clock).find_order("CMD-2026-0043")
     assert order is not None
     assert set(order.owners) == emails("bob@customer.example")
     assert order.placed_at == datetime(2026, 2, 21, tzinfo=UTC)
 
 
-def test_contradicting_buyers_own_nothing_but_articles_do_not_contradict(tmp_path: Path, clock: Clock) -> None:
+def test_contradicting_buyers_own_nothing_but_articles_do_not_contradict(tmp_path: Path, clock: FakeClock) -> None:
     crm = make(tmp_path, clock)
     torn, articles = crm.find_order("CMD-2026-0044"), crm.find_order("CMD-2026-0045")
     assert torn is not None
@@ -127,20 +142,33 @@ def test_contradicting_buyers_own_nothing_but_articles_do_not_contradict(tmp_pat
     assert emails("bob@customer.example") <= set(articles.owners)
 
 
-def test_two_rows_with_one_id_prove_no_address(tmp_path: Path, clock: Clock) -> None:
+def test_every_profile_has_a_name_of_its_own(tmp_path: Path, clock: FakeClock) -> None:
+    rows = [",a@x.example,1", ",a@x.example,2", ",b@x.example,", ",b@x.example,", "7,c@x.example,1", "7,c@x.example,2"]
+    (tmp_path / "customers.csv").write_text("\n".join(["id,email,note", *rows]))
+    crm = make(tmp_path, clock)
+
+    def ids(email: str) -> list[str]:
+        return [p.remote_id for p in crm.find_customers(Identity("email", email))]
+
+    assert ids("a@x.example") == ["a@x.example (line 2)", "a@x.example (line 3)"]
+    assert ids("b@x.example") == ["b@x.example"]  # an exact repetition
+    assert ids("c@x.example") == ["7 (line 6)", "7 (line 7)"]
+
+
+def test_two_rows_with_one_id_prove_no_address(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "customers.csv").write_text("id,email\n12,alice@a.example\n12,mallory@m.example\n")
     order = make(tmp_path, clock).find_order("CMD-2026-0042")
     assert order is not None
     assert order.owners == (Identity("crm", "shop:12"),)
 
 
-def test_unknown_order_and_missing_files_are_nothing(tmp_path: Path, clock: Clock) -> None:
+def test_unknown_order_and_missing_files_are_nothing(tmp_path: Path, clock: FakeClock) -> None:
     assert make(tmp_path, clock).find_order("CMD-1") is None
     assert make(tmp_path, clock, orders=None).find_order("CMD-2026-0042") is None
     assert make(tmp_path, clock, customers=None).find_customers(Identity("email", "alice@customer.example")) == []
 
 
-def test_other_titles_are_mapped(tmp_path: Path, clock: Clock) -> None:
+def test_other_titles_are_mapped(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "customers.csv").write_text("N° client,Adresse e-mail,Nom\n7,zoe@x.example,Zoé\n", "utf-8")
     crm = make(tmp_path, clock, customer_columns={"id": "N° client", "email": "adresse_email", "name": "nom"})
     (found,) = crm.find_customers(Identity("email", "zoe@x.example"))
@@ -150,7 +178,7 @@ def test_other_titles_are_mapped(tmp_path: Path, clock: Clock) -> None:
 # -- what check says ------------------------------------------------------------------------
 
 
-def test_check_names_doubles_and_strangers_without_values(tmp_path: Path, clock: Clock) -> None:
+def test_check_names_doubles_and_strangers_without_values(tmp_path: Path, clock: FakeClock) -> None:
     texts = [n.text for n in make(tmp_path, clock).check()]
     assert any('column "email": 1 values stand in several rows (the first in lines 2 and 4)' in t for t in texts)
     assert any("1 order numbers have rows with different buyers (the first in lines 4 and 5)" in t for t in texts)
@@ -158,13 +186,13 @@ def test_check_names_doubles_and_strangers_without_values(tmp_path: Path, clock:
     assert not any("alice" in t.lower() or "CMD-" in t for t in texts)
 
 
-def test_check_is_content_with_good_files(tmp_path: Path, clock: Clock) -> None:
+def test_check_is_content_with_good_files(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "customers.csv").write_text("id,email\n1,a@b.example\n")
     (tmp_path / "orders.csv").write_text("number,customer\nA1,1\n")
     assert make(tmp_path, clock).check() == []
 
 
-def test_check_names_file_line_and_column(tmp_path: Path, clock: Clock) -> None:
+def test_check_names_file_line_and_column(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "customers.csv").write_text("id,email,phone\n1,nonsense,\n2,,12\n3,a@b.example,,surplus\n")
     (tmp_path / "orders.csv").write_text("number,placed_at\n,2026-01-01\nA1,soon\n")
     texts = [n.text for n in make(tmp_path, clock).check()]
@@ -177,7 +205,7 @@ def test_check_names_file_line_and_column(tmp_path: Path, clock: Clock) -> None:
     assert any(t.startswith('orders.csv, line 3, column "placed_at"') for t in texts)
 
 
-def test_check_counts_what_it_does_not_tell(tmp_path: Path, clock: Clock) -> None:
+def test_check_counts_what_it_does_not_tell(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "customers.csv").write_text("email\n" + "nonsense\n" * 9)
     assert "... and 4 more of this kind" in [n.text for n in make(tmp_path, clock).check()]
 
@@ -195,7 +223,7 @@ def test_check_counts_what_it_does_not_tell(tmp_path: Path, clock: Clock) -> Non
     ],
 )
 def test_check_refuses(
-    tmp_path: Path, clock: Clock, customers: str | None, settings: dict[str, object], refusal: tuple[str, str]
+    tmp_path: Path, clock: FakeClock, customers: str | None, settings: dict[str, object], refusal: tuple[str, str]
 ) -> None:
     path, words = refusal
     crm = make(tmp_path, clock, **settings)
@@ -206,14 +234,14 @@ def test_check_refuses(
     assert error.value.path == path
 
 
-def test_orders_need_a_number(tmp_path: Path, clock: Clock) -> None:
+def test_orders_need_a_number(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "orders.csv").write_text("nummer,state\nA1,paid\n")
     with pytest.raises(ConfigError, match='did you mean "nummer"') as error:
         make(tmp_path, clock).check()
     assert error.value.path == "order_columns.number"
 
 
-def test_look_ups_wait_for_a_first_good_file_and_heal(tmp_path: Path, clock: Clock) -> None:
+def test_look_ups_wait_for_a_first_good_file_and_heal(tmp_path: Path, clock: FakeClock) -> None:
     crm = make(tmp_path, clock, customers=tmp_path / "later.csv")
     with pytest.raises(Unavailable, match=r"later\.csv"):
         crm.find_customers(Identity("crm", "12"))
@@ -228,62 +256,53 @@ def test_settings_want_a_file_and_one_character() -> None:
         CsvSettings(customers=Path("c.csv"), separator=";;")
 
 
-def test_sample_parses() -> None:
-    sample = Path(plugin.__file__).with_name("sample.toml")
-    section = tomllib.loads(sample.read_text("utf-8"))["crm"]["shop"]
-    assert section.pop("use") == CsvCRM.name
-    CsvSettings(**section)
-
-
 # -- files that change ------------------------------------------------------------------------
 
 
-def test_a_changed_file_is_read_again_after_a_look(tmp_path: Path, clock: Clock) -> None:
+def test_a_changed_file_is_read_again_after_a_look(tmp_path: Path, clock: FakeClock) -> None:
     crm = make(tmp_path, clock)
     assert crm.find_customers(Identity("crm", "20")) == []
     rewrite(tmp_path / "customers.csv", CUSTOMERS + "20;New;new@x.example;;;;\n", clock)
     assert crm.find_customers(Identity("crm", "20")) == []  # not yet time to look
-    clock.forward(6)
+    clock.move(6)
     assert len(crm.find_customers(Identity("crm", "20"))) == 1
 
 
-def test_a_file_that_just_changed_is_left_alone_until_it_is_quiet(tmp_path: Path, clock: Clock) -> None:
+def test_a_file_that_just_changed_is_left_alone_until_it_is_quiet(tmp_path: Path, clock: FakeClock) -> None:
     crm = make(tmp_path, clock, look_every="1s", quiet="30s")
     crm.find_customers(Identity("crm", "20"))
-    clock.forward(2)
+    clock.move(2)
     rewrite(tmp_path / "customers.csv", CUSTOMERS + "20;New;new@x.example;;;;\n", clock, age=0)
     assert crm.find_customers(Identity("crm", "20")) == []
-    clock.forward(2)
+    clock.move(2)
     assert len(crm.find_customers(Identity("crm", "20"))) == 1  # unchanged since the last look
 
 
 @pytest.mark.parametrize("broken", ["", 'id;email\n1;"open', "id;email\n1", "x;y\n1;2\n", None])
 def test_a_broken_file_keeps_the_last_good_content_and_warns_once(
-    tmp_path: Path, clock: Clock, broken: str | None
+    tmp_path: Path, clock: FakeClock, broken: str | None
 ) -> None:
     crm = make(tmp_path, clock)
-    log = crm.context.log
-    assert isinstance(log, Log)
     assert crm.find_customers(Identity("crm", "12"))
     file = tmp_path / "customers.csv"
     file.unlink() if broken is None else rewrite(file, broken, clock)
     for _ in range(3):
-        clock.forward(60)
+        clock.move(60)
         assert crm.find_customers(Identity("crm", "12"))
-    assert len(log.of("warning")) == 1
+    assert len(logged(crm, "warning")) == 1
     rewrite(file, "id;email\n12;whole@again.example\n", clock)
-    clock.forward(60)
+    clock.move(60)
     assert crm.find_customers(Identity("crm", "12"))[0].identities == (Identity("email", "whole@again.example"),)
-    assert len(log.of("warning")) == 1
+    assert len(logged(crm, "warning")) == 1
 
 
 def test_readers_go_on_while_one_reads_the_new_file(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crm = make(tmp_path, clock)
     assert crm.find_customers(Identity("crm", "12"))
     rewrite(tmp_path / "customers.csv", "id;email\n99;n@x.example\n", clock)
-    clock.forward(60)
+    clock.move(60)
     started, go = threading.Event(), threading.Event()
     make_customers = crm._make_customers
 

@@ -7,10 +7,8 @@ import hashlib
 import hmac
 import json
 import re
-import tomllib
 from dataclasses import replace
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,10 +32,11 @@ from hub.sdk import (
     Upload,
     abilities_of,
 )
+from hub.testing import AcceptsContract, ComponentContract, MemoryState, ReadsContract
 from plugins.channels.form.channel import FormChannel
 from plugins.channels.form.page import choose
 from plugins.channels.form.settings import FormSettings
-from tests.plugins.lent import Clock, State, lend
+from tests.plugins.lent import clock, lend
 
 SHOP = "https://shop.example"
 KEY = "sixteen-or-more-characters"
@@ -52,14 +51,9 @@ TYPED = {
 PDF = Upload("facture.pdf", "application/octet-stream", b"%PDF-1.7 ...")
 
 
-def make(state: State | None = None, **changes: Any) -> FormChannel:
-    context = lend(id="contact", state=state or State(), address="https://hub.example/in/contact")
+def make(state: MemoryState | None = None, **changes: Any) -> FormChannel:
+    context = lend(id="contact", state=state or MemoryState(), address="https://hub.example/in/contact")
     return FormChannel(FormSettings(**changes), context)
-
-
-def clock(form: FormChannel) -> Clock:
-    assert isinstance(form.context.now, Clock)
-    return form.context.now
 
 
 def request(method: str, body: bytes = b"", **changes: Any) -> Request:
@@ -89,7 +83,7 @@ def post(form: FormChannel, typed: dict[str, str], *, after: float = 10, **chang
     """Open the page, wait, send."""
     if "started" not in typed:
         typed = typed | {"started": hidden(show(form), "started")}
-        clock(form).forward(after)
+        clock(form).move(after)
     values: dict[str, Any] = {"headers": {"content-type": "multipart/form-data; boundary=x"}, "form": typed}
     return form.accept(request("POST", **(values | changes)))
 
@@ -115,10 +109,27 @@ def test_offers_one_component() -> None:
     assert abilities_of(FormChannel) == ["Reads", "Accepts"]
 
 
-def test_sample_parses() -> None:
-    section = tomllib.loads(Path(plugin.__file__).with_name("sample.toml").read_text("utf-8"))["channels"]["contact"]
-    assert section.pop("use") == FormChannel.name
-    FormSettings(**section)
+class TestContract(ComponentContract, ReadsContract, AcceptsContract):
+    component = FormChannel
+
+    def settings(self) -> dict[str, Any]:
+        return {"signing_key": KEY, "minimum_fill": "0s"}
+
+    def raws(self) -> list[Raw]:
+        form = make(signing_key=KEY)
+        taken = [
+            post(form, TYPED, files=(PDF,)),
+            post(form, TYPED | sign(form, "alice@customer.example")),
+            post_json(form, TYPED | {"language": "en"}),
+        ]
+        return [raw for accepted in taken for raw in accepted.raws]
+
+    def good_request(self) -> Request:
+        return request("POST", json.dumps(TYPED).encode(), headers={"content-type": "application/json"})
+
+    def forged_request(self) -> Request:
+        evil = {"content-type": "application/json", "origin": "https://evil.example"}
+        return replace(self.good_request(), headers=evil)
 
 
 # -- the page ---------------------------------------------------------------------------------------
@@ -362,7 +373,7 @@ def test_too_fast_asks_once_more_and_loses_nothing() -> None:
     assert (accepted.reply.status, accepted.raws) == (422, ())
     assert "très rapide" in page
     assert "où est ma commande" in page
-    clock(form).forward(3)
+    clock(form).move(3)
     assert post(form, TYPED | {"started": hidden(page, "started")}).reply.status == 303
 
 
@@ -372,24 +383,24 @@ def test_a_start_time_that_is_not_ours_asks_once_more(token: str) -> None:
     accepted = post(form, TYPED | {"started": token})
     page = accepted.reply.body.decode()
     assert (accepted.reply.status, accepted.raws) == (422, ())
-    clock(form).forward(4)
+    clock(form).move(4)
     assert post(form, TYPED | {"started": hidden(page, "started")}).reply.status == 303
 
 
 def test_a_start_time_may_be_days_old_but_not_changed_nor_from_another_form() -> None:
     form = make()
     started = hidden(show(form), "started")
-    clock(form).forward(5 * 86_400)
+    clock(form).move(5 * 86_400)
     assert post(form, TYPED | {"started": started}).reply.status == 303
     assert post(form, TYPED | {"started": "1" + started}).reply.status == 422
     assert post(make(), TYPED | {"started": started}).reply.status == 422
 
 
 def test_the_key_outlives_a_restart() -> None:
-    state = State()
+    state = MemoryState()
     started = hidden(show(make(state)), "started")
     again = make(state)
-    clock(again).forward(10)
+    clock(again).move(10)
     assert post(again, TYPED | {"started": started}).reply.status == 303
 
 
@@ -415,12 +426,12 @@ def test_the_rate_is_counted_per_address_and_in_its_window() -> None:
     assert "try again in 60 min" in limited.reply.body.decode()
     assert "où est ma commande" in limited.reply.body.decode()
     assert post(form, TYPED, remote="192.0.2.8").raws
-    clock(form).forward(3600)
+    clock(form).move(3600)
     assert post(form, TYPED | {"subject": "3"}).raws
 
 
 def test_an_ipv6_network_counts_as_one_and_no_address_is_kept() -> None:
-    state = State()
+    state = MemoryState()
     form = make(state, rate=1)
     assert post(form, TYPED, remote="2001:db8:1:2::1").raws
     assert post(form, TYPED, remote="2001:db8:1:2:ffff::2").reply.status == 429
@@ -433,19 +444,19 @@ def test_an_ipv6_network_counts_as_one_and_no_address_is_kept() -> None:
 
 
 def test_counts_do_not_grow_for_ever() -> None:
-    state = State()
+    state = MemoryState()
     form = make(state, minimum_fill="0s", rate_window="1m")
     for n in range(300):
         post(form, TYPED | {"started": "", "subject": str(n)}, remote=f"198.51.{n // 250}.{n % 250}")
-        clock(form).forward(1)
+        clock(form).move(1)
     rows = [json.loads(v) for k, v in state.values.items() if k.startswith("rate-")]
-    clock(form).forward(120)
+    clock(form).move(120)
     assert len(rows) <= 64
     assert sum(map(len, rows)) < 300
 
 
 def test_a_count_that_cannot_be_written_keeps_nothing_and_says_so() -> None:
-    class Busy(State):
+    class Busy(MemoryState):
         def swap(self, key: str, old: str | None, new: str) -> bool:
             return key == "key" and super().swap(key, old, new)
 
@@ -459,9 +470,9 @@ def test_a_count_that_cannot_be_written_keeps_nothing_and_says_so() -> None:
 def test_a_double_click_is_one_entry_but_other_words_are_another() -> None:
     form = make()
     typed = TYPED | {"started": hidden(show(form), "started")}
-    clock(form).forward(50)
+    clock(form).move(50)
     first = post(form, typed).raws[0]
-    clock(form).forward(50)
+    clock(form).move(50)
     assert post(form, typed).raws[0].key == first.key
     assert post(form, typed | {"message": "other"}).raws[0].key != first.key
     assert post(form, typed, files=(PDF,)).raws[0].key != first.key
@@ -472,7 +483,7 @@ def test_a_double_click_is_one_entry_but_other_words_are_another() -> None:
 def test_a_scripts_key_makes_its_retry_one() -> None:
     form = make()
     first = post_json(form, TYPED | {"key": "k1"}).raws[0]
-    clock(form).forward(600)
+    clock(form).move(600)
     assert post_json(form, TYPED | {"key": "k1"}).raws[0].key == first.key
     assert post_json(form, TYPED | {"key": "k2"}).raws[0].key != first.key
     assert post_json(form, TYPED | {"key": "k1", "message": "other"}).raws[0].key != first.key
@@ -482,7 +493,7 @@ def test_without_a_key_the_same_words_within_a_minute_are_one() -> None:
     form = make()
     keys = []
     for wait in (0, 20, 60):
-        clock(form).forward(wait)
+        clock(form).move(wait)
         keys.append(post_json(form, TYPED).raws[0].key)
     assert keys[0] == keys[1] != keys[2]
 

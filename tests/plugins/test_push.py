@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,20 @@ from hub.sdk import (
     Unavailable,
     abilities_of,
 )
+from hub.testing import (
+    AcceptsContract,
+    Answered,
+    ComponentContract,
+    CTIContract,
+    FarSide,
+    ReadsContract,
+    closed_port,
+)
 from plugins.cti.push import signing
 from plugins.cti.push.cti import PushCTI
 from plugins.cti.push.numbers import customer_of, e164, is_withheld
 from plugins.cti.push.settings import PushSettings
-from tests.plugins.lent import Clock, Log, lend
+from tests.plugins.lent import clock, lend, logged
 
 TOKEN = "correct-horse-battery-staple"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -45,7 +54,7 @@ RING = {"event": "newCall", "callId": "c-1", "direction": "in", "from": "3361234
 
 
 def make(**settings: Any) -> PushCTI:
-    return PushCTI(PushSettings(token=TOKEN, **settings), lend(id="phones", log=Log()))
+    return PushCTI(PushSettings(token=TOKEN, **settings), lend(id="phones"))
 
 
 def push(cti: PushCTI, body: object, **changes: Any) -> Accepted:
@@ -74,10 +83,50 @@ def test_offers_one_component() -> None:
     assert abilities_of(PushCTI) == ["Reads", "Accepts"]
 
 
-def test_sample_parses() -> None:
-    section = tomllib.loads(Path(plugin.__file__).with_name("sample.toml").read_text("utf-8"))["cti"]["phones"]
-    assert section.pop("use") == PushCTI.name
-    PushSettings(**(section | {"token": TOKEN}))
+class KnockedAt(FarSide):
+    """A far side that knows OPTIONS, too."""
+
+    def _asker(self) -> Any:
+        asker: Any = super()._asker()
+        asker.do_OPTIONS = asker._answer
+        return asker
+
+
+class TestContract(ComponentContract, ReadsContract, AcceptsContract, CTIContract):
+    component = PushCTI
+
+    def begin(self) -> None:
+        self.far = KnockedAt()
+        self.far.__enter__()
+
+    def end(self) -> None:
+        self.far.__exit__()
+
+    def settings(self) -> dict[str, Any]:
+        return {"token": TOKEN, "presence_url": self.far.address + "/presence", "presence_secret": SECRET}
+
+    def outage(self) -> dict[str, Any]:
+        return self.settings() | {"presence_url": f"http://127.0.0.1:{closed_port()}"}
+
+    def refused(self) -> dict[str, Any]:
+        self.far.answers["OPTIONS /presence"] = Answered(401)
+        return self.settings()
+
+    def raws(self) -> list[Raw]:
+        pushes = [RING, RING | {"event": "answer", "user": ["Emma"]}, RING | {"event": "hangup", "from": "anonymous"}]
+        return [raw for body in pushes for raw in push(make(), body).raws]
+
+    def good_request(self) -> Request:
+        headers = {"content-type": "application/json"}
+        return Request("POST", TOKEN, headers, {}, json.dumps(RING).encode(), "192.0.2.7")
+
+    def forged_request(self) -> Request:
+        return replace(self.good_request(), path="wrong")
+
+    def busy(self, agent: Agent, at: datetime) -> bool:
+        leases = [json.loads(asked.body)["data"] for asked in self.far.asked if asked.method == "POST"]
+        last = [lease for lease in leases if lease["account"] == agent.account][-1]
+        return bool(last["presence"] == "writing" and at < datetime.fromisoformat(last["until"]))
 
 
 # -- calls ----------------------------------------------------------------------------------------
@@ -101,8 +150,6 @@ def test_a_ringing_call() -> None:
 
 def test_stages_merge_into_one_story() -> None:
     cti = make()
-    clock = cti.context.now
-    assert isinstance(clock, Clock)
     story: dict[str, Any] = {}
     stages = [
         RING | {"queue": "Support"},
@@ -113,7 +160,7 @@ def test_stages_merge_into_one_story() -> None:
         found = event(cti, stage)
         assert found.key == "c-1"
         story |= found.data
-        clock.forward(10)
+        clock(cti).move(10)
     assert story == {
         "stage": "ended",
         "ringing_at": "2026-03-01T12:00:00+00:00",
@@ -160,10 +207,8 @@ def test_json_under_curls_own_content_type() -> None:
 
 def test_a_repeated_push_is_one_and_another_stage_is_another() -> None:
     cti = make()
-    clock = cti.context.now
-    assert isinstance(clock, Clock)
     first = push(cti, RING).raws[0]
-    clock.forward(5)
+    clock(cti).move(5)
     again = push(cti, json.dumps(dict(reversed(RING.items())), indent=1).encode()).raws[0]
     assert first.key == again.key
     others = [RING | {"event": "hangup"}, RING | {"callId": "c-2"}, RING | {"queue": "Other"}]
@@ -226,18 +271,15 @@ def test_any_json_is_taken_or_refused(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", ["", "/", "/wrong", "/" + TOKEN[:-1], "/é", "/\udcff"])
 def test_a_wrong_token_is_403_and_warned_of_once_a_minute(path: str) -> None:
     cti = make()
-    log, clock = cti.context.log, cti.context.now
-    assert isinstance(log, Log)
-    assert isinstance(clock, Clock)
     for _ in range(3):
         accepted = push(cti, RING, path=path)
         assert (accepted.raws, accepted.reply.status) == ((), 403)
-        clock.forward(1)
-    assert len(log.of("warning")) == 1
-    clock.forward(60)
+        clock(cti).move(1)
+    assert len(logged(cti, "warning")) == 1
+    clock(cti).move(60)
     push(cti, RING, path=path)
-    assert len(log.of("warning")) == 2
-    assert TOKEN not in repr(log.lines)
+    assert len(logged(cti, "warning")) == 2
+    assert TOKEN not in repr(cti.context.log.lines)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("headers", [{"x-token": TOKEN}, {"authorization": f"Bearer {TOKEN}"}])
@@ -319,7 +361,7 @@ def test_the_vendors_own_samples() -> None:
 # -- presence ---------------------------------------------------------------------------------------
 
 
-class FarSide(BaseAdapter):
+class Far(BaseAdapter):
     """Answers with one status and remembers what it was sent."""
 
     def __init__(self, status: int = 204, headers: dict[str, str] | None = None) -> None:
@@ -341,7 +383,7 @@ class FarSide(BaseAdapter):
         pass
 
 
-def speaking(far: FarSide) -> PushCTI:
+def speaking(far: Far) -> PushCTI:
     http = requests.Session()
     http.mount("https://", far)
     settings = PushSettings(token=TOKEN, presence_url="https://pbx.example/p?key=hush", presence_secret=SECRET)
@@ -360,12 +402,10 @@ def test_golden_signature() -> None:
 
 
 def test_presence_is_a_signed_lease() -> None:
-    far = FarSide()
+    far = Far()
     cti = speaking(far)
-    clock = cti.context.now
-    assert isinstance(clock, Clock)
     tell(cti)
-    clock.forward(30)
+    clock(cti).move(30)
     tell(cti)
     sent, again = far.requests
     assert isinstance(sent.body, bytes)
@@ -390,9 +430,8 @@ def test_presence_is_a_signed_lease() -> None:
 def test_without_an_address_nobody_is_told() -> None:
     cti = make()
     tell(cti)
-    log = cti.context.log
-    assert isinstance(log, Log)
-    assert [level for level, _, _ in log.lines] == ["debug"]
+    assert logged(cti, "debug")
+    assert not logged(cti, "warning")
 
 
 @pytest.mark.parametrize(
@@ -410,7 +449,7 @@ def test_without_an_address_nobody_is_told() -> None:
     ],
 )
 def test_statuses_become_the_four_words(status: int, headers: dict[str, str], error: type[Exception]) -> None:
-    far = FarSide(status, headers)
+    far = Far(status, headers)
     with pytest.raises(error) as raised:
         tell(speaking(far))
     assert type(raised.value) is error
@@ -422,7 +461,7 @@ def test_statuses_become_the_four_words(status: int, headers: dict[str, str], er
 
 @pytest.mark.parametrize("status", [200, 204, 404, 405, 501])
 def test_check_knocks_and_tells_nothing(status: int) -> None:
-    far = FarSide(status)
+    far = Far(status)
     assert speaking(far).check() == []
     assert (far.requests[0].method, far.requests[0].body) == ("OPTIONS", None)
 
@@ -430,7 +469,7 @@ def test_check_knocks_and_tells_nothing(status: int) -> None:
 @pytest.mark.parametrize(("status", "error"), [(0, Unavailable), (401, AuthError), (500, Unavailable)])
 def test_check_says_what_is_wrong(status: int, error: type[Exception]) -> None:
     with pytest.raises(error):
-        speaking(FarSide(status)).check()
+        speaking(Far(status)).check()
 
 
 def test_check_notices_a_short_token_and_a_missing_country() -> None:

@@ -8,6 +8,7 @@ and only the few candidates of a look-up are compared in full.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from hub.rules.identities import canonical, clean_name
 from hub.sdk import Identity, Profile
@@ -22,7 +23,7 @@ _EXTENSION = re.compile(r"(?:ext|x|poste|#).*", re.IGNORECASE | re.DOTALL)
 
 
 class Customers:
-    """Customers by id, e-mail and phone. Two rows are two profiles, whatever they have in common."""
+    """Customers by id, e-mail and phone. Rows that differ are different profiles, whatever they have in common."""
 
     def __init__(self, table: Table, columns: CustomerColumns, country: str, url: str = "") -> None:
         wanted = columns.model_dump()
@@ -66,21 +67,41 @@ class Customers:
 
     def by_email(self, email: str) -> list[Profile]:
         """Profiles with this canonical address."""
-        return [self._profile(row) for row in self._by_email.get(email, ())]
+        return self._profiles(self._by_email.get(email, ()))
 
     def by_phone(self, phone: str) -> list[Profile]:
         """Profiles with this number in E.164."""
         rows = dict.fromkeys(self._by_digits.get(_digits(phone), ()))
-        return [self._profile(row) for row in rows if any(p.value == phone for p in self._phones(row))]
+        return self._profiles(row for row in rows if any(p.value == phone for p in self._phones(row)))
 
     def by_id(self, number: str) -> list[Profile]:
         """Profiles with this id in the file."""
-        return [self._profile(row) for row in self._by_id.get(number, ())]
+        return self._profiles(self._by_id.get(number, ()))
+
+    def _differing(self, rows: Iterable[int]) -> list[int]:
+        """Rows without their exact repetitions, which exports are full of."""
+        return list({tuple(self.cells.table.rows[row]): row for row in reversed(list(rows))}.values())[::-1]
+
+    def _profiles(self, rows: Iterable[int]) -> list[Profile]:
+        return [self._profile(row) for row in self._differing(rows)]
+
+    def _remote_id(self, row: int) -> str:
+        """What names this row in the hub: its id, else its first address; with its line where others have the same."""
+        number, emails = self.cells.get(row, "id"), self._emails(row)
+        if number:
+            name, shared = number, self._by_id[number]
+        elif emails:
+            name, shared = emails[0].value, self._by_email[emails[0].value]
+        else:
+            name = self.cells.get(row, "phone")
+            shared = self._by_digits.get(_digits(name), [])
+        alone = len(self._differing(shared)) == 1
+        return name[:150] if alone else f"{name[:150]} (line {self.cells.table.lines[row]})"
 
     def _profile(self, row: int) -> Profile:
         number = self.cells.get(row, "id")
         return Profile(
-            remote_id=number,
+            remote_id=self._remote_id(row),
             name=clean_name(self.cells.get(row, "name")),
             segment=self.cells.get(row, "segment"),
             language=_language(self.cells.get(row, "language")),
@@ -101,7 +122,7 @@ class Customers:
         """Ids and addresses that stand in several rows, as sentences without their values."""
         found = []
         for column, index in (("id", self._by_id), ("email", self._by_email)):
-            rows = [rows for rows in index.values() if len(rows) > 1]
+            rows = [rows for rows in index.values() if len(rows) > 1 and len(self._differing(rows)) > 1]
             if rows:
                 found.append(
                     f'{self.name}, column "{self.cells.title(column)}": {len(rows)} values stand in several rows '
