@@ -18,12 +18,13 @@ from tests.servers.dovecot import Dovecot
 def mail(subject: str, **headers: str | None) -> bytes:
     """A small mail of Alice's; a header given as None is left out."""
     made = EmailMessage(policy=SMTP)
+    name = subject.encode("ascii", "ignore").decode().replace(" ", ".")
     values: dict[str, str | None] = {
         "From": "Alice Durand <alice@customer.example>",
         "To": "support@shop.example",
         "Subject": subject,
         "Date": "Mon, 02 Mar 2026 09:30:00 +0000",
-        "Message-ID": f"<{subject.replace(' ', '.')}@customer.example>",
+        "Message-ID": f"<{name}@customer.example>",
     } | {name.replace("_", "-"): value for name, value in headers.items()}
     for name, value in values.items():
         if value is not None:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -330,9 +329,7 @@ def test_tls_where_there_is_none_says_so(dovecot: Dovecot, user: str) -> None:
 
 
 def test_a_missing_ca_file_is_named(dovecot: Dovecot, user: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        imap = {"security": "tls", "port": dovecot.imaps, "ca_file": "/nowhere.pem"}
-        next(channel(dovecot, user, imap=imap).poll({}), None)
+    made = channel(dovecot, user, imap={"security": "tls", "port": dovecot.imaps, "ca_file": "/nowhere.pem"})
+    with pytest.raises(ConfigError, match="cannot read /nowhere") as caught:
+        next(made.poll({}), None)
     assert caught.value.path == "imap.ca_file"
-    assert "/nowhere.pem" in str(caught.value)
-    assert not Path("/nowhere.pem").exists()

@@ -164,7 +164,7 @@ class Dovecot:
         assert is_free(self.imap), f"somebody else listens on {self.imap}"
         # -F: without it the process returns before its children listen, and its pid is of no use.
         # A group of its own, for `stop`.
-        command = ["dovecot", "-F", "-c", self.conf]
+        command = ["dovecot", "-F", "-c", str(self.conf)]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
         wait_for(lambda: all(map(answers, (self.imap, self.lmtp, self.submission))), 20, "Dovecot to listen")
 
@@ -212,7 +212,7 @@ class Dovecot:
         """Put mails into a folder, as a mail client does (no Return-Path is added)."""
         client = self.connect(user)
         for mail in mails:
-            status, text = client.append(folder, flags, None, mail)  # type: ignore[arg-type]
+            status, text = client.append(folder, flags, None, mail)
             assert status == "OK", text
         client.logout()
 
@@ -220,6 +220,10 @@ class Dovecot:
         """Deliver by LMTP, as a mail server does (Return-Path and Delivered-To are added)."""
         with smtplib.LMTP("127.0.0.1", self.lmtp, timeout=20) as lmtp:
             lmtp.sendmail(sender, [user], mail)
+
+    def empty(self, user: str, folder: str = "INBOX") -> None:
+        """Remove every mail of a folder."""
+        self.doveadm("expunge", "-u", user, "mailbox", folder, "all")
 
     def messages(self, user: str, folder: str = "INBOX") -> list[bytes]:
         """All mails of a folder, oldest first."""
@@ -231,7 +235,7 @@ class Dovecot:
         client.select(f'"{folder}"', readonly=True)
         _, lines = client.fetch("1:*", "(FLAGS)")
         client.logout()
-        return [found[1].decode() for line in lines if line and (found := re.search(rb"FLAGS \(([^)]*)\)", line))]
+        return re.findall(r"FLAGS \(([^)]*)\)", b"\n".join(x for x in lines if isinstance(x, bytes)).decode())
 
     def _fetch(self, user: str, folder: str, what: str) -> list[tuple[bytes, bytes]]:
         client = self.connect(user)
@@ -252,6 +256,6 @@ class Dovecot:
 
     def _write_certificate(self) -> None:
         names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-        key = ["-newkey", "rsa:2048", "-nodes", "-keyout", self.dir / "tls.key"]
+        key = ["-newkey", "rsa:2048", "-nodes", "-keyout", str(self.dir / "tls.key")]
         command = ["openssl", "req", "-x509", "-days", "30", "-subj", "/CN=localhost", "-addext", names, *key]
-        subprocess.run([*command, "-out", self.certificate], check=True, capture_output=True)
+        subprocess.run([*command, "-out", str(self.certificate)], check=True, capture_output=True)

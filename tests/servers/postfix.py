@@ -147,7 +147,7 @@ class Postfix:
         # An old master that kept the port would let tests pass against yesterday's instance.
         assert is_free(self.smtp), f"somebody else listens on {self.smtp}"
         # The master itself, in its own process group and in the foreground: SIGTERM ends its children too.
-        command = ["/usr/lib/postfix/sbin/master", "-c", self.etc, "-s"]
+        command = ["/usr/lib/postfix/sbin/master", "-c", str(self.etc), "-s"]
         out = (self.dir / "master.out").open("ab")
         with out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
@@ -174,6 +174,15 @@ class Postfix:
         before = len(self.dovecot.messages(user))
         self.send(mail, to=[user])
         wait_for(lambda: len(self.dovecot.messages(user)) > before, seconds, f"a mail to reach {user}")
+
+    def settle(self, seconds: float = 10) -> None:
+        """Wait until everything in the queue has gone where it goes."""
+        wait_for(lambda: not self.queue(), seconds, "Postfix's queue to empty")
+
+    def queue(self) -> list[Path]:
+        """The mails that wait."""
+        folders = (self.dir / "spool" / name for name in ("maildrop", "incoming", "active", "deferred", "hold"))
+        return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
     def log(self) -> str:
         path = self.dir / "mail.log"

@@ -235,7 +235,7 @@ def _batches(files: list[_File]) -> Iterator[list[_File]]:
 
 def _headers(data: bytes) -> bytes:
     """What stands before the first empty line."""
-    ends = [i + 1 for end in (b"\n\n", b"\n\r\n") if (i := data.find(end)) >= 0]
+    ends = [i + len(end) for end in (b"\n\n", b"\n\r\n") if (i := data.find(end)) >= 0]
     return data[: min(ends, default=len(data))]
 
 
