@@ -13,6 +13,7 @@ from hub.check.report import Result, Tell
 from hub.config import Config, ConfigErrors, Problem, Section, did_you_mean, settings_of
 from hub.config.load import read, sections
 from hub.knowledge.answers import read_answers
+from hub.knowledge.files import AnswerFileError
 from hub.registry import Registry
 from hub.sdk import ConfigError, Settings, abilities_of
 
@@ -103,12 +104,8 @@ def _database(config: Config) -> Iterator[Problem]:
 def _answers(file: Path) -> Iterator[Problem]:
     try:
         read_answers(file)
-    except FileNotFoundError:
-        yield Problem("answers.file", f"there is no file {file}", "a path is relative to the configuration")
-    except OSError as error:
-        yield Problem("answers.file", f"cannot read {file}: {error.strerror}")
-    except (ConfigError, ValueError) as error:
-        yield Problem("answers.file", str(error))
+    except AnswerFileError as error:
+        yield from (Problem("answers.file", f"{file}: {text}") for text in error.problems)
 
 
 def house_notices(config: Config, registry: Registry) -> Iterator[Problem]:

@@ -23,15 +23,19 @@ def import_file(
     config: ConfigPath = DEFAULT,
     json_output: AsJson = False,
 ) -> None:
-    """Import a file of answers."""
+    """Import a file of answers: all of it or, where something is wrong, nothing."""
     from hub.knowledge.answers import import_answers
 
     with writing(config) as (_, store):
         imported = import_answers(store, file, now())
     if json_output:
         show_json(imported)
+    elif imported.already:
+        say("This very file was imported before; nothing was done.")
     else:
-        say(f"{imported.count} answers imported.")
+        say(f"{imported.count} wordings imported.")
+        for why in imported.skipped:
+            say(f"  skipped: {why}", "yellow")
 
 
 @group.command("list")

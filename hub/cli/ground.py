@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -32,7 +31,8 @@ ConfigPath = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts: JSON on standard output.")]
 
-out = Console(highlight=False, soft_wrap=True)
+# A pipe has no width: nothing is folded and nothing is cut there.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -93,9 +93,7 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[object]], empty: st
     table = Table(*heads, box=None, pad_edge=False, header_style="bold", show_edge=False)
     for row in listed:
         table.add_row(*row)
-    # A pipe has no width: nothing is folded and nothing is cut there.
-    unbound = Measurement.get(out, out.options.update(max_width=10_000), table).maximum
-    out.print(table, width=None if out.is_terminal else unbound)
+    out.print(table)
 
 
 def show_problems(problems: Iterable[Problem]) -> None:

@@ -61,18 +61,22 @@ class MatcherContract(Contract):
         made, halves = self.make(), []
         bases = [[Answer(f"{r}:fr", "fr", "Où est ma commande ?", f"Base {r}.")] for r in ("un", "deux")]
         made.index(bases[0], "un")
-        done = threading.Event()
+        done, asked = threading.Event(), threading.Event()
 
         def ask() -> None:
             while not done.is_set():
                 found = {s.answer for s in made.suggest("Où est ma commande ?", "fr", 10)}
                 if found not in ({"un:fr"}, {"deux:fr"}):
                     halves.append(found)
+                asked.set()
 
         asking = threading.Thread(target=ask)
         asking.start()
         for turn in range(6):
             made.index(bases[turn % 2], ("un", "deux")[turn % 2])
+            for _ in range(2):  # the second answer surely began after the index was replaced
+                asked.clear()
+                assert asked.wait(10), "suggest() does not return while another thread indexes"
         done.set()
         asking.join(10)
         assert halves == []

@@ -120,9 +120,7 @@ class ShowsSuggestionsContract(Contract):
         before = self.shown(remote)
         assert before
         fresh = self.make()
-        found_or_done(
-            fresh, "show", effect, lambda: fresh.show(values.case(), values.suggestions(), effect)
-        )
+        found_or_done(fresh, "show", effect, lambda: fresh.show(values.case(), values.suggestions(), effect))
         assert self.shown(remote) == before
 
     def test_no_suggestion_is_no_error(self) -> None:
