@@ -1,4 +1,4 @@
-"""What happens in the shop while you watch: post, entries of the web form, calls, every few seconds.
+"""What happens in the shop while you watch: post, form entries, calls, agents' answers, every few seconds.
 
 Forms and calls go through the hub's own addresses over HTTP, as they would from a web site and
 a phone system.
@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from hub.demo.post import letters, table
+from hub.demo.post import agents, letters, table
 from hub.demo.shop import PHONES, put
 
 FORM = "formulaire"
@@ -26,10 +26,10 @@ _WAIT = 10.0
 
 
 class Trickle:
-    """Post, form entries and calls in turn, one every `pause` seconds."""
+    """Post, form entries, calls and answers in turn, one every `pause` seconds."""
 
-    def __init__(self, home: Path, port: int, pause: float) -> None:
-        self._home, self._port, self._pause = home, port, pause
+    def __init__(self, home: Path, port: int, answer: Callable[[], object], pause: float) -> None:
+        self._home, self._port, self._answer, self._pause = home, port, answer, pause
 
     def until(self, ended: threading.Event, duration: float | None) -> None:
         """Go on until `ended` is set or `duration` seconds have passed; then there may be more left."""
@@ -49,7 +49,7 @@ class Trickle:
         post = [partial(put, self._home, letter) for letter in late]
         other = [act for act, later in _entries(self._home, self._port) if later]
         for one, two in zip_longest(post, other):
-            yield from (act for act in (one, two) if act is not None)
+            yield from (act for act in (one, two, self._answer) if act is not None)
 
 
 def ring_and_fill_in(home: Path, port: int) -> None:
@@ -61,10 +61,9 @@ def ring_and_fill_in(home: Path, port: int) -> None:
 
 def _entries(home: Path, port: int) -> Iterator[tuple[Callable[[], object], bool]]:
     other = table("other.toml")
-    extensions = {a["key"]: a for a in other["agent"]}
     token = (home / "standard-token").read_text()
     for n, entry in enumerate(other["call"]):
-        agent = extensions.get(entry.get("agent", ""), {})
+        agent = agents().get(entry.get("agent", ""), {})
         yield partial(_ring, port, token, n, entry, agent), bool(entry.get("later"))
     for entry in other["form"]:
         yield partial(_fill_in, port, entry), bool(entry.get("later"))

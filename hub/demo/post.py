@@ -81,17 +81,24 @@ def _written(entry: Entry, now: datetime) -> datetime | None:
 
 @cache
 def _names() -> dict[str, str]:
-    """Display names by address: customers, and the shop's agents under the shop's own address."""
+    """Customers' names by address."""
     return {address: row["name"] for row in rows("customers.csv") for address in row["email"].split()}
+
+
+@cache
+def agents() -> dict[str, dict[str, str]]:
+    """The people who answer, by key."""
+    return {agent["key"]: agent for agent in table("other.toml")["agent"]}
 
 
 def sender(entry: Entry) -> Address:
     """Who wrote it, with a display name."""
     if "agent" in entry:
-        agent = next(a for a in table("other.toml")["agent"] if a["key"] == entry["agent"])
-        return Address(f"{agent['name'].split()[0]}, Maison Lavande", addr_spec=SHOP)
+        agent = agents()[entry["agent"]]
+        return Address(agent["name"], addr_spec=agent["email"])
     address = entry["from"]
-    return Address(_names().get(address) or address.split("@")[0].replace(".", " ").title(), addr_spec=address)
+    name = entry.get("name") or _names().get(address) or address.split("@")[0].replace(".", " ").title()
+    return Address(name, addr_spec=address)
 
 
 def message_id(entry: Entry) -> str:
@@ -161,7 +168,7 @@ def _attach(mail: EmailMessage, name: str) -> None:
 def _stamped(entry: Entry, data: bytes) -> bytes:
     """What the shop's own mail server writes above a mail it accepts: whom it believes."""
     if "agent" in entry:
-        return data
+        return data  # filed by a mail client, never received
     domain, found = sender(entry).domain, entry.get("auth", "pass")
     results = {
         "pass": f"dmarc=pass header.from={domain}; spf=pass smtp.mailfrom={domain}",

@@ -18,22 +18,25 @@ from typing import Self
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from hub import log
 from hub.app import Hub, open_hub
 from hub.config import load
 from hub.daemon import Web, listen_on
+from hub.demo.answering import Agents
 from hub.demo.figures import figures
 from hub.demo.later import Trickle, ring_and_fill_in
-from hub.demo.post import letters
+from hub.demo.post import Letter, letters
 from hub.demo.shop import add_people, put, set_up
 
 HOST = "127.0.0.1"
 PAUSE = 6.0
 """Seconds between two things that happen while you watch."""
-SETTLED = 25.0
+SETTLED = 30.0
 """Seconds that the first post may take before the address is shown all the same."""
+QUIET = 4
+"""Looks in a row without anything to do: by then every source has been polled again."""
 
 
 def run_demo(
@@ -52,7 +55,7 @@ def run_demo(
     console = Console(stderr=True)
     begun = time.monotonic()
     with ExitStack() as leaving:
-        leaving.enter_context(_ended := Ended())
+        ended = leaving.enter_context(Ended())
         home = directory or Path(tempfile.mkdtemp(prefix="tresse-demo-"))
         if directory is None:
             leaving.callback(shutil.rmtree, home, ignore_errors=True)
@@ -68,9 +71,10 @@ def run_demo(
             web.start()
             leaving.callback(web.stop)
             hub.start()
-            _first_post(hub, home, number, progress, _ended.event)
+            _first_post(hub, home, number, progress, ended.event)
         console.print(_welcome(number, password, home, time.monotonic() - begun))
-        Trickle(home, number, _pause(duration)).until(_ended.event, duration)
+        agents = Agents(hub.store, home)
+        Trickle(home, number, agents.answer_one, _pause(duration)).until(ended.event, duration)
         found = figures(hub.store) | {"seconds": round(time.monotonic() - begun, 1)}
     _report(found, console, as_json=json_output or duration is not None)
 
@@ -113,20 +117,38 @@ def _open(home: Path, port: int, password: str, progress: Progress) -> Hub:
 
 
 def _first_post(hub: Hub, home: Path, port: int, progress: Progress, ended: threading.Event) -> None:
-    """The post of the last ten days, the first entries of the form and calls; wait until it is worked through."""
+    """The post of the last ten days in the order it came, answers included; then the first calls and entries."""
     post = [letter for letter in letters(datetime.now(UTC)) if letter.at is not None]
-    for letter in post:
-        put(home, letter)
-    ring_and_fill_in(home, port)
     task = progress.add_task("Reading the post of ten days", total=len(post), note="")
     deadline = time.monotonic() + SETTLED
-    while not ended.wait(0.3) and time.monotonic() < deadline:
+    for wave in _waves(post):
+        for letter in wave:
+            put(home, letter)
+        progress.update(task, advance=len(wave))
+        _settle(hub, progress, task, ended, deadline)
+    progress.update(task, description="Read the post of ten days")
+    ring_and_fill_in(home, port)
+    _settle(hub, progress, task, ended, deadline)
+
+
+def _waves(post: list[Letter]) -> list[list[Letter]]:
+    """Letters that may be read together: an answer follows what it answers, and comes before what follows."""
+    waves: list[list[Letter]] = [[]]
+    for letter in post:
+        if waves[-1] and waves[-1][-1].sent != letter.sent:
+            waves.append([])
+        waves[-1].append(letter)
+    return waves
+
+
+def _settle(hub: Hub, progress: Progress, task: TaskID, ended: threading.Event, deadline: float) -> None:
+    """Wait until everything that came in is worked through; say meanwhile how far it is."""
+    quiet = 0
+    while quiet < QUIET and not ended.wait(0.2) and time.monotonic() < deadline:
         now = figures(hub.store)
-        progress.update(task, completed=now["messages"], note=f"{now['cases']} cases, {now['suggestions']} suggestions")
-        done = now["messages"] >= len([x for x in post if not x.sent]) and not now["still_to_do"]
-        if done and not now["deliveries"].get("waiting"):
-            break
-    progress.update(task, completed=len(post), description="Read the post of ten days")
+        progress.update(task, note=f"{now['cases']} cases, {now['suggestions']} suggestions")
+        busy = now["still_to_do"] or now["deliveries"].get("waiting") or now["deliveries"].get("sending")
+        quiet = 0 if busy else quiet + 1
 
 
 def _pause(duration: float | None) -> float:

@@ -9,15 +9,15 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-import sqlalchemy as sa
-
-from hub.demo.post import Letter, rows, table
-from hub.store import Store, upsert
+from hub.demo.post import Letter, agents, rows
+from hub.store import Store
 from hub.store.access import add_login, hash_password
-from hub.store.people import account, agent
+from hub.store.agents import add_agent
 
 PHONES = "standard"
 """The section of the phone system, whose accounts are the agents' extensions."""
+SENT = "envoyes"
+"""The section that reads the Sent folder, whose accounts are the agents' addresses."""
 
 
 def set_up(directory: Path, port: int, now: datetime) -> Path:
@@ -58,15 +58,10 @@ def put(directory: Path, letter: Letter) -> None:
 
 
 def add_people(store: Store, password: str, now: datetime) -> None:
-    """The two agents with their extensions, and the login `demo` with a password for this start."""
+    """The two agents with their accounts, and the login `demo` with a password for this start."""
     hashed = hash_password(password)
     with store.write() as connection:
-        for person in table("other.toml")["agent"]:
-            insert = upsert(connection, agent).values(name=person["name"], email=person["email"], created_at=now)
-            connection.execute(insert.on_conflict_do_nothing())
-            number = connection.scalar(sa.select(agent.c.id).where(agent.c.email == person["email"]))
-            extension = upsert(connection, account).values(
-                instance=PHONES, remote_id=person["extension"], agent_id=number
-            )
-            connection.execute(extension.on_conflict_do_nothing())
+        for person in agents().values():
+            accounts = {PHONES: person["extension"], SENT: person["email"]}
+            add_agent(connection, person["name"], person["email"], accounts, now)
         add_login(connection, "demo", hashed, "admin", now)
