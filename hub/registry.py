@@ -63,6 +63,17 @@ class Registry:
         hint = did_you_mean(use, self.names(kind)) or 'see "tresse plugins"'
         raise ConfigError(f'no plugin offers "{use}" for [{kind}]; {hint}', path="use")
 
+    def offer(self, component: Any) -> str:
+        """Take a component in. Returns why it was refused, as a sentence; empty where it was taken."""
+        why = refusal(component)
+        if why:
+            return why
+        key = (kind_of(component), component.name)
+        if key in self._components:
+            return f'another plugin already offers "{component.name}" for [{key[0]}]'
+        self._components[key] = component
+        return ""
+
     def names(self, kind: str) -> list[str]:
         """The components of `kind`, sorted."""
         return sorted(name for k, name in self._components if k == kind)
@@ -123,15 +134,11 @@ def _accept(record: Record, classes: list[Any], registry: Registry) -> Record:
     fine: list[type[Component[Any]]] = []
     problems: list[str] = []
     for offered in classes:
-        why = refusal(offered)
-        key = ("", "") if why else (kind_of(offered), offered.name)
-        if not why and key in registry._components:  # noqa: SLF001 - the registry is filled here
-            why = f'another plugin already offers "{offered.name}" for [{key[0]}]'
+        why = registry.offer(offered)
         if why:
             problems.append(f"{getattr(offered, '__name__', offered)}: {why}")
-            continue
-        registry._components[key] = offered  # noqa: SLF001
-        fine.append(offered)
+        else:
+            fine.append(offered)
     if fine:
         return _with(record, components=tuple(fine), problems=tuple(problems))
     return _with(record, error="; ".join(problems))
