@@ -19,7 +19,6 @@ from hub.log import logger
 from hub.pipeline.accept import accept
 from hub.pipeline.parts import Parts
 from hub.pipeline.suggest import Answers
-from hub.pipeline.voices import forget_voices
 from hub.registry import Registry, load_plugins
 from hub.rules.dates import parse_date
 from hub.sdk import ConfigError, Reply, Request
@@ -114,9 +113,8 @@ def open_hub(
 
 
 def _first_start(store: Store, now: datetime) -> datetime:
-    """When this hub first started, remembered for ever; and forget what desks sounded like."""
+    """When this hub first started, remembered for ever."""
     with store.write() as connection:
-        forget_voices(connection)
         known = parse_date(get_note(connection, "first_start") or "")
         if known is None:
             set_note(connection, "first_start", now.isoformat())

@@ -38,7 +38,7 @@ def configure(level: str = "INFO", style: str = "line") -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up at each line: tests exchange it
         cache_logger_on_first_use=False,
     )
     # Libraries speak through logging; their chatter (a URL with a token in it) stays below WARNING.

@@ -28,6 +28,8 @@ from hub.store.cases import case, case_ref, delivery
 
 TURN = 20
 """Deliveries of one lane in a row, then others have their turn."""
+LONGEST = 300.0
+"""Seconds between two tries of one delivery, at most."""
 OPEN = ("waiting", "sending")
 NEEDS_CASE = ("add_message", "show")
 """Abilities that need the case to exist over there."""
@@ -124,7 +126,9 @@ def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> None:
 def _away(parts: Parts, instance: Instance, head: sa.Row[Any], error: Unavailable) -> bool:
     """The far side is away. Did the call get through? Then a blind one is unsure, another must settle."""
     retry = instance.health.retry_at
+    # Its own back-off too: a far side may answer every question and still refuse to write.
     wait = max(1.0, (retry - parts.now()).total_seconds()) if retry else 1.0
+    wait = max(wait, min(LONGEST, 2.0 ** min(head.attempts, 9)))
     if error.maybe_done and not _can_look(instance):
         unsure(parts, head, str(error))
         return True
@@ -173,4 +177,4 @@ def due_lanes(connection: Connection, parts: Parts, closed: set[str], limit: int
         .order_by(delivery.c.id)
         .limit(limit)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

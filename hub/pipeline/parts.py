@@ -27,6 +27,8 @@ class Parts:
     instances: Mapping[str, Instance]
     started: datetime = field()
     """When this hub first started: what is older than `hub.history` before it is history."""
+    heard: set[str] = field(default_factory=set)
+    """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
 
     def now(self) -> datetime:
         """The time, by the injected clock."""

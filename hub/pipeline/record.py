@@ -102,13 +102,13 @@ def _find_copies(connection: Connection, said: Sequence[Said]) -> None:
     known: dict[str, int] = {}
     if keys:
         rows = connection.execute(sa.select(message.c.content_key, message.c.id).where(message.c.content_key.in_(keys)))
-        known = dict(rows.tuples().all())
+        known = dict(rows.all())
     ours: dict[str, int] = {}
     if own:
         sent = sa.select(message.c.message_id, message.c.id).where(
             message.c.message_id.in_(own), message.c.direction == str(Direction.OUT), message.c.raw_id.is_(None)
         )
-        ours = dict(connection.execute(sent).tuples().all())
+        ours = dict(connection.execute(sent).all())
     for one in said:
         one.copy_of = known.get(one.message.content_key) or ours.get(one.message.message_id)
         if one.copy_of is None and one.message.content_key:
@@ -123,7 +123,7 @@ def _keep_copies(connection: Connection, said: Sequence[Said]) -> None:
     originals: dict[int, int] = {}
     if within:
         rows = connection.execute(sa.select(message.c.raw_id, message.c.id).where(message.c.raw_id.in_(within)))
-        originals = dict(rows.tuples().all())
+        originals = dict(rows.all())
     rows_to_keep = []
     for one in copies:
         assert one.copy_of is not None

@@ -2,7 +2,8 @@
 
 A desk whose queue sends an automatic reply would greet the customer beside us. It is recognised
 in the first new case's own history over there; then one alert is raised and the hub falls silent.
-Forgotten at every start, so that an admin's mending is noticed.
+The verdict is kept, and looked at anew with the first case after each start, so that an admin's
+mending is noticed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from hub.instances import Bug, Instance
 from hub.pipeline.parts import Parts
@@ -22,14 +22,9 @@ PATIENCE = timedelta(minutes=2)
 """How long an acknowledgement waits for a desk whose voice is not known yet."""
 
 
-def forget_voices(connection: Connection) -> None:
-    """At start: nothing is known of any desk's voice."""
-    connection.execute(sa.update(instance_health).values(voice=None))
-
-
 def hear(parts: Parts, desk: Instance, remote_case: str) -> None:
-    """After a case was created over there: find out, once, whether the desk spoke to the customer."""
-    if not isinstance(desk.component, Speaks) or _voice(parts, desk.id) is not None:
+    """After a case was saved over there: find out, once a start, whether the desk spoke to the customer."""
+    if not isinstance(desk.component, Speaks) or desk.id in parts.heard:
         return
     try:
         said = desk.call(desk.component.speaks, remote_case)

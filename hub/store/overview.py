@@ -134,7 +134,7 @@ def _count(connection: Connection, table: sa.Table, *where: sa.ColumnElement[boo
 
 def _by(connection: Connection, column: sa.Column[str], *where: sa.ColumnElement[bool]) -> dict[str, int]:
     query = sa.select(column, sa.func.count()).where(*where).group_by(column)
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def _first_since(connection: Connection, table: sa.Table, at: sa.Column[datetime], since: datetime) -> int:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from hub.config import Section, SectionOptions
 from hub.instances import Bug, Instance, Lend
-from hub.log import logger
+from hub.log import configure, logger
 from hub.sdk import AuthError, Channel, Context, Rejected, Settings, Unavailable
 from hub.store import Store
 from hub.store.health import alert, instance_health
@@ -99,6 +99,7 @@ def test_a_refused_item_is_no_sickness(instance):
 
 
 def test_a_bug_tells_where_and_keeps_the_words_out_of_the_log(instance, capsys):
+    configure("DEBUG")
     with pytest.raises(Bug):
         instance.call(_raise(ValueError("Alice's private words")))
     said = capsys.readouterr().err
