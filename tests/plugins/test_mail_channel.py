@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
 
-from hub.sdk import AuthError, ConfigError, Page, Unavailable
+from hub.sdk import AuthError, ConfigError, Unavailable
 from hub.testing import closed_port
 from plugins.channels.mail import imap
 from tests.plugins.mailroom import Inbox, channel, mail, subjects
@@ -166,86 +163,6 @@ def test_another_folder_has_its_own_mark(dovecot: Dovecot, user: str) -> None:
     assert set(box.cursor) == {"INBOX", "Junk"}
 
 
-# -- IDLE ----------------------------------------------------------------------------------
-
-
-class Listener:
-    """Reads `listen` on a thread, as the hub's supervisor does."""
-
-    def __init__(self, dovecot: Dovecot, user: str, **imap: Any) -> None:
-        self.stop = threading.Event()
-        self.pages: list[tuple[float, Page]] = []
-        self.error: Exception | None = None
-        self._channel = channel(dovecot, user, stop=self.stop, imap=imap)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            for page in self._channel.listen({}):
-                self.pages.append((time.monotonic(), page))
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            self.error = error
-
-    def wait(self, count: int, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while sum(len(p.raws) for _, p in self.pages) < count:
-            assert time.monotonic() < end, f"{count} mails did not come within {seconds} s ({self.error})"
-            time.sleep(0.02)
-
-    def end(self) -> float:
-        begun = time.monotonic()
-        self.stop.set()
-        self._thread.join(5)
-        assert not self._thread.is_alive()
-        return time.monotonic() - begun
-
-
-@pytest.fixture
-def listener(dovecot: Dovecot, user: str) -> Iterator[Listener]:
-    made = Listener(dovecot, user)
-    yield made
-    made.end()
-
-
-def test_idle_wakes_when_mail_comes(dovecot: Dovecot, user: str, listener: Listener) -> None:
-    time.sleep(0.5)
-    for n in range(1, 4):
-        dovecot.deliver(user, mail(f"mail {n}"))
-        listener.wait(n, 3)
-    assert listener.end() < 3
-    assert listener.error is None
-
-
-def test_idle_misses_nothing_between_fetching_and_waiting(dovecot: Dovecot, user: str, listener: Listener) -> None:
-    for n in range(40):
-        dovecot.append(user, mail(f"mail {n}"))
-    listener.wait(40, 5)
-    raws = [r for _, p in listener.pages for r in p.raws]
-    assert len({r.key for r in raws}) == len(raws) == 40
-
-
-def test_idle_is_renewed(dovecot: Dovecot, user: str) -> None:
-    made = Listener(dovecot, user, idle_renew=1.0)
-    time.sleep(2.5)
-    dovecot.deliver(user, mail("after a renewal"))
-    made.wait(1, 3)
-    made.end()
-    assert made.error is None
-
-
-def test_a_server_that_goes_away_ends_listening(dovecot: Dovecot, user: str) -> None:
-    made = Listener(dovecot, user)
-    time.sleep(0.5)
-    with dovecot.outage():
-        made._thread.join(5)
-        assert isinstance(made.error, Unavailable)
-
-
-def test_listening_without_idle_leaves_it_to_polls(dovecot: Dovecot, user: str) -> None:
-    assert list(channel(dovecot, user, imap={"idle": False}).listen({})) == []
-
-
 # -- errors --------------------------------------------------------------------------------
 
 
@@ -312,14 +229,6 @@ def test_tls_and_starttls_check_the_certificate(dovecot: Dovecot, user: str) -> 
         with pytest.raises(ConfigError, match="certificate") as caught:
             next(channel(dovecot, user, imap=table).poll({}), None)
         assert caught.value.path == "imap.ca_file"
-
-
-def test_idle_over_tls(dovecot: Dovecot, user: str) -> None:
-    made = Listener(dovecot, user, security="tls", port=dovecot.imaps, ca_file=str(dovecot.certificate))
-    time.sleep(0.5)
-    dovecot.deliver(user, mail("over tls"))
-    made.wait(1, 3)
-    made.end()
 
 
 def test_tls_where_there_is_none_says_so(dovecot: Dovecot, user: str) -> None:

@@ -115,6 +115,8 @@ def test_5xx_is_rejected_and_4xx_is_not(dovecot: Dovecot, postfix: Postfix, user
     assert not caught.value.maybe_done
     with pytest.raises(Rejected, match="phone"):
         made.send(values.outgoing(to=Identity("phone", "+33199000000")), values.effect())
+    with pytest.raises(Rejected, match="no mail can be made"):
+        made.send(values.outgoing(to=Identity("email", customer + "\r\nBcc: eve@evil.example")), values.effect())
     assert dovecot.messages(customer) == []
 
 

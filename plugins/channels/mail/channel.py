@@ -84,15 +84,18 @@ class MailChannel(Channel[MailSettings]):
         digest = hashlib.sha256(effect.key.encode()).hexdigest()
         local, _, domain = self.settings.address.rpartition("@")
         message_id = f"<tresse.{digest[:32]}@{domain}>"
-        mail = compose(
-            outgoing,
-            sender=self.settings.address,
-            sender_name=self.settings.name or (self.context.hub or {}).get("name", ""),
-            message_id=message_id,
-            date=self.context.now(),
-            automatic=True,  # in the hub nobody types: agents answer where they work
-            extra={"X-Loop": self.settings.address},
-        )
+        try:
+            mail = compose(
+                outgoing,
+                sender=self.settings.address,
+                sender_name=self.settings.name or (self.context.hub or {}).get("name", ""),
+                message_id=message_id,
+                date=self.context.now(),
+                automatic=True,  # in the hub nobody types: agents answer where they work
+                extra={"X-Loop": self.settings.address},
+            )
+        except ValueError as error:
+            raise Rejected(f"no mail can be made of this: {error}") from error
         # A null sender would hide bounces, and submission servers may refuse it.
         envelope = f"{local}+ack-{digest[:12]}@{domain}" if self.settings.smtp.bounce_tag else self.settings.address
         smtp.hand_over(self.settings.smtp_login(), mail, envelope, outgoing.to.value)

@@ -40,7 +40,10 @@ class Drafter:
         if any(_changed(path) for path in older) or (not older and self._taken(key)):
             return key  # an agent's words are never overwritten
         if suggestions:
-            mail = self._mail(case, message, suggestions, key)
+            try:
+                mail = self._mail(case, message, suggestions, key)
+            except ValueError as error:
+                raise Rejected(f"no draft can be made of this: {error}") from error
             keep = self._place(key, mail, older)
             older = [path for path in older if path != keep]
         for path in older:
