@@ -134,7 +134,7 @@ def _away(parts: Parts, instance: Instance, head: sa.Row[Any], error: Unavailabl
         return True
     if error.maybe_done:
         wait = max(wait, getattr(instance.component, "settle", 0.0))
-    set_state(parts, head.id, "waiting", str(error), due_in=wait)
+    set_state(parts, head.id, "waiting", str(error), due_in=wait, attempts=head.attempts + 1)
     return False
 
 

@@ -16,15 +16,16 @@ from hub.store.cases import case, case_ref, delivery
 from hub.store.intake import message, message_ref
 
 
-def set_state(parts: Parts, delivery_id: int, state: str, reason: str, *, due_in: float = 0.0) -> None:
+def set_state(
+    parts: Parts, delivery_id: int, state: str, reason: str, *, due_in: float = 0.0, attempts: int | None = None
+) -> None:
     """Write a state with its reason; `due_in` is in seconds from now."""
     now = parts.now()
+    values: dict[str, Any] = {"state": state, "reason": reason[:1000], "due_at": now + timedelta(seconds=due_in)}
+    if attempts is not None:
+        values["attempts"] = attempts
     with parts.store.write() as connection:
-        connection.execute(
-            sa.update(delivery)
-            .where(delivery.c.id == delivery_id)
-            .values(state=state, reason=reason[:1000], due_at=now + timedelta(seconds=due_in))
-        )
+        connection.execute(sa.update(delivery).where(delivery.c.id == delivery_id).values(**values))
         if state == "rejected":
             raise_alert(connection, "rejected", "Some deliveries were refused for good; they wait for a decision.", now)
 
