@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -24,6 +25,14 @@ class VariantRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PhrasingRow:
+    """Another way to ask for it."""
+
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerRow:
     """An answer with its wordings. `proposed` and `used` count suggestions."""
 
@@ -33,7 +42,7 @@ class AnswerRow:
     state: str
     changed_at: datetime
     variants: tuple[VariantRow, ...]
-    phrasings: tuple[str, ...]
+    phrasings: tuple[PhrasingRow, ...]
     proposed: int
     used: int
 
@@ -80,12 +89,13 @@ def _holds(word: str) -> sa.ColumnElement[bool]:
 def _rows(connection: Connection, ids: list[int]) -> list[AnswerRow]:
     found = {r.id: r for r in connection.execute(sa.select(answer).where(answer.c.id.in_(ids)))}
     wordings: dict[int, list[VariantRow]] = {}
-    query = sa.select(variant).where(variant.c.answer_id.in_(ids)).order_by(variant.c.id)
+    query: sa.Select[Any] = sa.select(variant).where(variant.c.answer_id.in_(ids)).order_by(variant.c.id)
     for row in connection.execute(query).mappings():
         wordings.setdefault(row["answer_id"], []).append(filled(VariantRow, row))
-    asked: dict[int, list[str]] = {}
-    for row in connection.execute(sa.select(phrasing).where(phrasing.c.answer_id.in_(ids)).order_by(phrasing.c.id)):
-        asked.setdefault(row.answer_id, []).append(row.text)
+    asked: dict[int, list[PhrasingRow]] = {}
+    query = sa.select(phrasing).where(phrasing.c.answer_id.in_(ids)).order_by(phrasing.c.id)
+    for row in connection.execute(query).mappings():
+        asked.setdefault(row["answer_id"], []).append(filled(PhrasingRow, row))
     served = {
         owner: (proposed, used)
         for owner, proposed, used in connection.execute(

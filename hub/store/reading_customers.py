@@ -205,7 +205,6 @@ def _rows(connection: Connection, ids: list[int]) -> list[CustomerRow]:
             .where(of_customer, case.c.state == "open")
             .group_by(identity.c.customer_id)
         )
-        .tuples()
         .all()
     )
     return [

@@ -45,7 +45,7 @@ class Braid:
             customers.customer, name=name, segment=segment, language=language, created_at=self.ago(60 * 24 * 90)
         )
         return [
-            self.insert(customers.identity, kind=kind, value=value, name=name, customer_id=owner)
+            self.insert(customers.identity, kind=kind, value=value, name=name, customer_id=owner, origin_id=owner)
             for kind, value in addresses
         ]
 
@@ -74,6 +74,7 @@ class Braid:
     def message(self, identity_id: int, text: str, at: datetime | None = None, **values: Any) -> int:
         html, raw = values.pop("html", ""), values.pop("raw", None)
         reply = values.pop("reply", text)
+        text = values.pop("text_whole", text)
         defaults = {
             "instance": "support", "direction": "in", "at": at or self.now, "received_at": at or self.now,
             "proof": "verified", "facts": {}, "language": "fr",
@@ -142,6 +143,9 @@ class Braid:
 
     def alert(self, key: str, text: str, instance: str = "") -> None:
         self.insert(health.alert, key=key, instance=instance, text=text, opened_at=self.ago(42))
+
+    def insert_ref(self, case_id: int, instance: str, remote_id: str) -> None:
+        self.insert(cases.case_ref, case_id=case_id, instance=instance, remote_id=remote_id)
 
     def agent(self, name: str) -> int:
         return self.insert(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from braid import NOON, open_store
 from sqlalchemy.engine import Connection
 
 from hub.sdk import ConfigError
 from hub.store import access
 from hub.store.people import token
+from tests.unit.braid import NOON, open_store
 
 PASSWORD = "a braid of three strands"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from braid import NOON, Braid, open_store
 from sqlalchemy.engine import Connection
 
 from hub.store import timeline
+from tests.unit.braid import NOON, Braid, open_store
 
 
 @pytest.fixture
