@@ -24,7 +24,7 @@ from hub.sdk import (
     Message,
     OrderOnCase,
     Proof,
-    Raw,
+    Rejected,
     Suggestion,
     Unavailable,
 )
@@ -255,7 +255,7 @@ def test_another_unknown_field_is_logged_once_and_noticed(request_tracker: Reque
     ticket = desk.save_case(case, effect("save"))
     desk.save_case(case, effect("save", ticket))
     log: Any = desk.context.log
-    assert log.of("warning") == ["custom field not kept"]
+    assert [event for level, event, _ in log.lines if level == "warning"] == ["custom field not kept"]
     (notice,) = [n for n in desk.check() if n.path == "fields.segment"]
     assert "did you mean 'Segment'" in notice.text
 
@@ -320,6 +320,19 @@ def test_further_words_stand_there_as_the_customers(request_tracker: RequestTrac
     assert desk.find("add_message", once) == transaction
     assert desk.add_message(case, said, once) == transaction
     assert len(request_tracker.history(ticket, "Correspond")) == 1
+
+
+def test_a_refusal_of_the_gate_is_no_business_of_the_customers(
+    request_tracker: RequestTracker, dovecot: Dovecot, alice: str
+) -> None:
+    keeper = dovecot.add_user("postmaster@shop.example", dovecot.password)
+    desk = make(request_tracker, queue="Locked")
+    case = a_case(alice)
+    ticket = desk.save_case(case, effect("save"))
+    with pytest.raises(Rejected, match="ReplyToTicket"):
+        desk.add_message(case, a_message(alice), effect("add", ticket))
+    wait_for(lambda: mails(dovecot, keeper), 20, "RT's complaint")
+    assert mails(dovecot, alice) == []
 
 
 def test_a_machines_words_become_a_comment(request_tracker: RequestTracker, desk: Desk, alice: str) -> None:
@@ -482,11 +495,6 @@ def test_replies_in_a_further_queue_are_read(request_tracker: RequestTracker, al
     request_tracker.reply("agent1", ticket, "de l'autre file")
     (reply,), _ = collect(desk, cursor, bool)
     assert (reply.remote_case, reply.facts["queue"]) == (ticket, "Noisy")
-
-
-def test_reading_is_pure_and_takes_junk(desk: Desk) -> None:
-    for junk in (b"", b"{}", b"[]", b"null", b"\xff", b'{"creator": 1}', b"[" * 100_000):
-        assert desk.read(Raw("transaction/1", junk)) == []
 
 
 # --- two voices

@@ -15,8 +15,8 @@ sub must {
 my $system = RT->SystemUser;
 my ( %queues, %fields, %users );
 
-# Support leaves the first word to the hub; Noisy is the queue with two voices.
-for my $name ( 'Support', 'Noisy' ) {
+# Support leaves the first word to the hub; Noisy is the queue with two voices; customers may not write to Locked.
+for my $name ( 'Support', 'Noisy', 'Locked' ) {
     my $queue = RT::Queue->new($system);
     must( $queue->Create(
         Name              => $name,
@@ -65,6 +65,8 @@ for my $queue ( values %queues ) {
     must( $team->PrincipalObj->GrantRight( Right => $_, Object => $queue ) )
         for qw(SeeQueue ShowTicket ShowTicketComments ShowOutgoingEmail CreateTicket ReplyToTicket
                CommentOnTicket ModifyTicket OwnTicket TakeTicket Watch SeeCustomField ModifyCustomField);
+    next if $queue->Name eq 'Locked';
+
     # Customers write by mail: the gate files their words under their own names.
     must( $everyone->PrincipalObj->GrantRight( Right => $_, Object => $queue ) ) for qw(CreateTicket ReplyToTicket);
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.sdk import ConfigError, Notice, Rejected, TresseError, Unavailable
+from hub.sdk import ConfigError, Notice, Rejected, TresseError
 
 from .changes import Changes
-from .client import Client, Parameters, quoted
+from .client import Client, NotRequestTracker, Parameters, quoted
 from .fields import meant, require_case_field
 from .settings import RequestTrackerSettings
 from .tickets import Tickets
@@ -35,10 +35,8 @@ def check(settings: RequestTrackerSettings, client: Client, tickets: Tickets, ch
 def _reach(client: Client) -> None:
     try:
         client.get("rt")
-    except Unavailable as error:
-        if isinstance(error.__cause__, ValueError) and not isinstance(error.__cause__, OSError):
-            raise ConfigError(str(error), path="url") from error  # it answered, but not as RT
-        raise
+    except NotRequestTracker as error:
+        raise ConfigError(str(error), path="url") from error
     except Rejected as error:
         raise ConfigError(f"no REST 2 of Request Tracker 5 at this url ({error})", path="url") from error
 

@@ -24,6 +24,10 @@ PER_PAGE = 100
 Parameters = Mapping[str, str | int]
 
 
+class NotRequestTracker(Unavailable):
+    """Something else answers: the page of a proxy that is being mended, or a wrong url."""
+
+
 class Client:
     """Speaks to one Request Tracker as the hub's user. Raises the four words, nothing else."""
 
@@ -103,8 +107,8 @@ class Client:
         try:
             return answer.json()
         except ValueError as error:
-            # A log-in page, or the page of a proxy that is being mended.
-            raise Unavailable(f"{self.url} answers, but not as REST 2 of Request Tracker 5: check the url") from error
+            text = f"{self.url} answers, but not as REST 2 of Request Tracker 5: check the url"
+            raise NotRequestTracker(text) from error
 
 
 def segment(name: str) -> str:

@@ -120,7 +120,5 @@ class RequestTracker(CRM[RequestTrackerSettings]):
 
     def _errors_to(self) -> str:
         """RFC 5321, section 4.5.1: every domain that takes mail has a postmaster."""
-        if self.settings.errors_to:
-            return self.settings.errors_to
         domain = str(self._tickets.queue().get("CorrespondAddress") or "").rpartition("@")[2]
         return f"postmaster@{domain}" if domain else ""

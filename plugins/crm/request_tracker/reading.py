@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import getaddresses
 from typing import Any
 
 from hub.mail.visible import visible_text
 from hub.rules.autoreply import judge
 from hub.rules.quoting import split
-from hub.sdk import Direction, Identity, Message, Proof, Raw
+from hub.sdk import Direction, Identity, Message, Proof, Raw, Rejected
 
 VERSION = 1
 """Shape of the stored JSON; raised when a field changes its meaning."""
@@ -24,12 +24,11 @@ Record = Mapping[str, Any]
 
 
 def read_transaction(raw: Raw, instance: str) -> list[Message]:
-    """The message in a raw; nothing where the bytes are not one of our records."""
+    """The message in a raw. Raises Rejected where the bytes are not one of our records: they are kept unread."""
     try:
-        record = json.loads(raw.data)
-        return [_message(record, instance)]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return []
+        return [_message(json.loads(raw.data), instance)]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise Rejected("this is no transaction of Request Tracker as the hub stores it") from error
 
 
 def is_customers(record: Record) -> bool:
@@ -59,7 +58,7 @@ def _message(record: Record, instance: str) -> Message:
         direction=Direction.IN if incoming else Direction.OUT,
         sender=sender,
         customer=sender if incoming else _customer(record, instance),
-        at=datetime.fromisoformat(record["at"]),
+        at=datetime.fromisoformat(record["at"]).astimezone(UTC),
         subject=record["subject"],
         text=words,
         html=html,

@@ -53,9 +53,6 @@ class RequestTrackerSettings(Settings):
         description="File customers' further words under their names through RT's mail gate; its address "
         "where it is not the usual one; false writes them into internal comments.",
     )
-    errors_to: str = Field(
-        "", description="Where RT reports mails its gate refuses; empty: postmaster of the queue's domain."
-    )
     request_timeout: Duration = Field(
         20.0, description="How long one request may take; a write of RT easily takes seconds.", gt=0
     )
