@@ -20,7 +20,7 @@ _SIGNATURE_LINES = 8
 _ONLY_DIGITS = re.compile(r"[\d.,/:+()-]+")
 _NUMBER_WORDS = "n° nº no numero numéro number num ref réf reference référence referencia # : nr"
 _ANNOUNCES = frozenset(_NUMBER_WORDS.split())
-_STOP = re.compile(r"(?<=[.?!…])\s+|\s*[\n•]+\s*|\s*;\s+")
+_STOP = re.compile(r"(?<=[.?!…])(?<!\b[nN]o\.)(?<!\b[rR][eé]f\.)\s+|\s*[\n•]+\s*|\s*;\s+")
 _EDGES = ' \t,;:.!…-–—*>"«»()'
 _LETTERS = re.compile(r"[^\W\d_]")
 

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from .analysis import words
-from .library import ContextFragmenter, Formatter, highlight
+from .library import ContextFragmenter, Formatter, WholeFragmenter, highlight
 
 _CHARACTERS = 240
 _SURROUND = 60
@@ -26,12 +26,7 @@ class _Marks(Formatter):  # type: ignore[misc]  # the library has no types
 
 def marked(text: str, terms: set[str], language: str) -> str:
     """The parts of `text` around `terms`; its beginning where none of them stands in it."""
-    found = highlight(
-        text,
-        terms,
-        words(language),
-        ContextFragmenter(maxchars=_CHARACTERS, surround=_SURROUND),
-        _Marks(),
-        top=2,
-    )
-    return str(found) if found else escape(text[:_CHARACTERS]) + (" …" if len(text) > _CHARACTERS else "")
+    short = len(text) <= _CHARACTERS
+    parts = WholeFragmenter() if short else ContextFragmenter(maxchars=_CHARACTERS, surround=_SURROUND)
+    found = highlight(text, terms, words(language), parts, _Marks(), top=2)
+    return str(found) if found else escape(text[:_CHARACTERS]) + ("" if short else " …")

@@ -16,9 +16,9 @@ with warnings.catch_warnings():
     from whoosh.analysis import Token
     from whoosh.fields import STORED, TEXT, Schema
     from whoosh.filedb.filestore import FileStorage, RamStorage, copy_to_ram
-    from whoosh.highlight import ContextFragmenter, Formatter, Fragment, highlight
+    from whoosh.highlight import ContextFragmenter, Formatter, WholeFragmenter, highlight
     from whoosh.lang import has_stemmer, has_stopwords, stemmer_for_language, stopwords_for_language
-    from whoosh.reading import IndexReader, TermNotFound
+    from whoosh.reading import TermNotFound
     from whoosh.scoring import BM25F
     from whoosh.searching import Searcher
 
@@ -29,13 +29,12 @@ __all__ = [
     "ContextFragmenter",
     "FileStorage",
     "Formatter",
-    "Fragment",
-    "IndexReader",
     "RamStorage",
     "Schema",
     "Searcher",
     "TermNotFound",
     "Token",
+    "WholeFragmenter",
     "copy_to_ram",
     "has_stemmer",
     "has_stopwords",

@@ -5,6 +5,7 @@ and the same term's postings serve them all. What decides (measured, bench/answe
 
 * one document per answer with all its phrasings; the question counts twice what the text counts;
 * pairs of neighbouring words add a little to their words;
+* a word the base has never seen stands in part for the stems it resembles: typing errors;
 * a score is divided by what its query could be worth at most, square-rooted. So a long sentence
   does not win by being long, the best sentence of a mail stands for the mail, and words the base
   has never seen count against an answer.
@@ -20,12 +21,19 @@ from functools import lru_cache
 from itertools import islice
 from math import log
 
+from rapidfuzz import process
+from rapidfuzz.distance import JaroWinkler
+
 from .analysis import pairs, words
 from .index import Facts, schema
 from .library import BM25F, RamStorage, Searcher, TermNotFound
 
 _BOOSTS = {"question": 2.0, "pairs": 0.5, "text": 1.0}
+_WORD_FIELDS = ("question", "text")
 _DAMP = 0.5
+_SHORTEST = 4
+_RESEMBLES = 0.9
+_SHARE = 0.6
 _CACHED_TERMS = 4_000
 _PREFIXES = 20
 
@@ -60,6 +68,8 @@ class Snapshot:
         self._searcher: Searcher | None = None
         self._reading = threading.Lock()
         self._postings = lru_cache(_CACHED_TERMS)(self._read_postings)
+        self._known = lru_cache(_CACHED_TERMS)(self._read_known)
+        self._vocabulary: dict[tuple[str, str], list[str]] = {}
         if storage is not None and facts.languages:
             self._open(storage)
 
@@ -68,6 +78,10 @@ class Snapshot:
         index = storage.open_index(schema=schema(self.facts.languages))
         with index.reader() as reader:
             self.stored = [reader.stored_fields(number) for number in range(reader.doc_count_all())]
+            for language in self.facts.languages:
+                terms = {term.decode("utf-8") for f in _WORD_FIELDS for term in reader.lexicon(f"{language}_{f}")}
+                for term in sorted(terms):  # a typing error seldom is in the first letter
+                    self._vocabulary.setdefault((language, term[0]), []).append(term)
         self._counts = Counter(one["language"] for one in self.stored)
         self._searcher = index.searcher(weighting=_Weighting(self._counts))
 
@@ -87,18 +101,32 @@ class Snapshot:
 
     def _scores(self, language: str, terms: list[str]) -> dict[int, float]:
         found: defaultdict[int, float] = defaultdict(float)
-        asked = {"question": set(terms), "text": set(terms), "pairs": set(pairs(terms))}
+        known = {known: share for term in set(terms) for known, share in self._known(language, term)}
+        asked = {"question": known, "text": known, "pairs": dict.fromkeys(pairs(terms), 1.0)}
         for field, wanted in asked.items():
-            for term in wanted:
-                for document, score in self._pairs(language, field, term):
-                    found[document] += score * _BOOSTS[field]
+            for term, share in wanted.items():
+                for document, score in self._weights(language, field, term):
+                    found[document] += score * share * _BOOSTS[field]
         most = sum(self._rarity(language, term) for term in set(terms)) ** _DAMP
         return {document: score / most for document, score in found.items()} if most > 0 else {}
 
     def _rarity(self, language: str, term: str) -> float:
         return rarity(self._counts[language], len(self._postings(f"{language}_question", term)[0]))
 
-    def _pairs(self, language: str, field: str, term: str) -> Iterable[tuple[int, float]]:
+    def _read_known(self, language: str, term: str) -> tuple[tuple[str, float], ...]:
+        """`term` itself where the base knows it; else the known stems nearest to it, for a part."""
+        if len(term) < _SHORTEST or any(self._postings(f"{language}_{field}", term)[0] for field in _WORD_FIELDS):
+            return ((term, 1.0),)
+        near = process.extract(
+            term,
+            self._vocabulary.get((language, term[0]), ()),
+            scorer=JaroWinkler.normalized_similarity,
+            score_cutoff=_RESEMBLES,
+            limit=3,
+        )
+        return tuple((known, _SHARE * similarity) for known, similarity, _ in near)
+
+    def _weights(self, language: str, field: str, term: str) -> Iterable[tuple[int, float]]:
         return zip(*self._postings(f"{language}_{field}", term), strict=True)
 
     def _read_postings(self, field: str, term: str) -> Postings:
@@ -136,8 +164,8 @@ class Snapshot:
             weights: dict[int, float] = {}
             matched: defaultdict[int, set[str]] = defaultdict(set)
             for term in group:
-                for field in ("question", "text"):
-                    for document, score in self._pairs(language, field, term):
+                for field in _WORD_FIELDS:
+                    for document, score in self._weights(language, field, term):
                         weights[document] = max(weights.get(document, 0.0), score * _BOOSTS[field])
                         matched[document].add(term)
             for document, weight in weights.items():
@@ -151,7 +179,7 @@ class Snapshot:
             return {term}
         known = {term}
         with self._reading:
-            for field in ("question", "text"):
+            for field in _WORD_FIELDS:
                 longer = self._searcher.reader().expand_prefix(f"{language}_{field}", term)
                 known.update(found.decode("utf-8") for found in islice(longer, _PREFIXES))
         return known
