@@ -24,7 +24,7 @@ _PIECE = re.compile(
 )
 
 _COMMENT = re.compile(r"\([^()]*+\)")
-_LOOSE_AT = re.compile(r"\s++@\s*+|@\s++")
+_LOOSE_AT = re.compile(r"(?<!\s)\s++@\s*+|@\s++")
 _LOOSE_DOT = re.compile(r"(?<=\S)\s++\.\s*+")
 
 

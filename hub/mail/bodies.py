@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from hub.mail import content
+from hub.mail.headers import Unreadable
 from hub.mail.structure import Part, cut
 from hub.mail.visible import visible_text
 from hub.sdk import Attachment
@@ -86,14 +87,19 @@ def _is_rendition(part: Part) -> bool:
 def _letters_among_attachments(parts: Sequence[Part]) -> list[_Leaf]:
     """A mail of attachments alone: a text to be shown in place, else the mail it forwards."""
     for part in parts:
-        if part.content_type in _LETTER and content.disposition(part) != "attachment":
-            return [_Leaf(part, content.text(part, content.decoded(part)), None)]
+        if part.content_type in _LETTER and content.file_name(part) and content.disposition(part) != "attachment":
+            return _leaves([part])
     forwarded = [p for p in parts if p.content_type == "message/rfc822"]
     if not forwarded or parts[0].content_type == "multipart/report":
         return []
-    inner = cut(content.decoded(forwarded[0]))
-    texts = ((p, content.decoded(p)) for p in inner if not p.multipart and _is_letter(p))
-    return [_Leaf(p, content.text(p, data), _alternative(p)) for p, data in texts]
+    try:
+        return _leaves([p for p in cut(content.decoded(forwarded[0])) if not p.multipart and _is_letter(p)])
+    except Unreadable:
+        return []  # the mail around it is readable
+
+
+def _leaves(parts: Sequence[Part]) -> list[_Leaf]:
+    return [_Leaf(p, content.text(p, content.decoded(p)), _alternative(p)) for p in parts]
 
 
 def as_attachment(part: Part, data: bytes) -> Attachment:

@@ -1,9 +1,10 @@
 """Which addresses does a bounce say cannot be reached, for good?
 
 Delivery status notifications (RFC 3464) say it in fields, Exim in a header. Older servers say it
-in prose: there an address counts only when the returned mail was addressed to it, or when it has a
-line of its own or begins one as qmail and Postfix write it (``<address>:``). A wrong guess would mark a customer's
-address as dead, so delays and warnings, and addresses merely mentioned, say nothing.
+in prose: there an address counts only when the returned mail was addressed to it, when its line
+says why ("user unknown"), or when it stands alone or begins its line as qmail and Postfix write it
+(``<address>:``). A wrong guess would mark a customer's address as dead, so delays and warnings,
+and addresses merely mentioned, say nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hub.mail import content
 from hub.mail.structure import Part
 
-_ADDRESS = r"([^\s<>\"'(),;:@\[\]]+@[^\s<>\"'(),;:@\[\]]+)"
+_ADDRESS = r"(?<![^\s<>\"'(),;:=@\[\]])([^\s<>\"'(),;:=@\[\]]++@[^\s<>\"'(),;:@\[\]]++)"
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n")
 _RECIPIENT = re.compile(
     r"^(?:original|final)-recipient[ \t]*:[ \t]*(?:[a-z0-9-]+[ \t]*;)?[ \t]*<?" + _ADDRESS, re.IGNORECASE | re.MULTILINE
@@ -22,7 +23,7 @@ _RECIPIENT = re.compile(
 _ACTION = re.compile(r"^action[ \t]*:[ \t]*([a-z]+)", re.IGNORECASE | re.MULTILINE)
 _STATUS = re.compile(r"^status[ \t]*:[ \t]*(\d)\.", re.IGNORECASE | re.MULTILINE)
 _ANY_ADDRESS = re.compile(_ADDRESS)
-_MARKED = re.compile(r"^[ \t]{0,4}<" + _ADDRESS + r">:|^[ \t>*-]{0,16}<?" + _ADDRESS + r">?[ \t.]{0,4}$", re.MULTILINE)
+_MARKED = re.compile(r"[ \t]{0,4}<" + _ADDRESS + r">:|[ \t>*-]{0,16}<?" + _ADDRESS + r">?[ \t.]{0,4}$")
 _RETURNED = re.compile(
     r"^[ \t>|]{0,8}(?:received|return-path|message-id|from|date|x-[a-z-]+)[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
@@ -31,27 +32,36 @@ _ADDRESSEES = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _FAILURE = re.compile(
-    r"undeliver|not (?:be )?deliver|delivery (?:has )?fail|fail(?:ed|ure)|returned|unknown|no such|doesn't have|does not exist"
-    r"|invalid|rejected|could not|couldn't|unable to|permanent|non remis|échec|unzustellbar|no se (?:ha )?pud",
+    r"undeliver|not (?:be )?deliver|delivery (?:has )?fail|fail(?:ed|ure)|returned|unknown|no such|doesn't have"
+    r"|does not exist|invalid|rejected|could not|couldn't|unable to|permanent|non remis|échec|unzustellbar"
+    r"|no se (?:ha )?pud",
+    re.IGNORECASE,
+)
+_SAYS_WHY = re.compile(
+    r"unknown|invalid|no such|not found|fail|reject|(?:does not|doesn't) exist|doesn't have|\b55\d\b|\b5\.\d\.\d",
     re.IGNORECASE,
 )
 _DELAY = re.compile(
-    r"(?:has been|is|was|been) delayed|delay(?:ed)? (?:delivery|notification|mail)|warning: (?:could|message)|still trying"
-    r"|will (?:continue|keep) (?:to try|trying)|not yet been delivered|do(?:es)? not need to re-?send|transient|retried until",
+    r"(?:has been|is|was|been) delayed|delay(?:ed)? (?:delivery|notification|mail)|warning: (?:could|message)"
+    r"|still trying|will (?:continue|keep) (?:to try|trying)|not yet been delivered"
+    r"|do(?:es)? not need to re-?send|transient|retried until",
     re.IGNORECASE,
 )
+_REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_COPIES = frozenset({"message/rfc822", "text/rfc822-headers", "message/global-headers"})
+_LINE = 1000
 _LIMIT = 100_000
 """Characters of a bounce looked at."""
 
 
 def failed_recipients(parts: Sequence[Part], text: str, *, bounce: bool) -> tuple[str, ...]:
     """Addresses that failed for good, unique, in order. `bounce`: the headers say a mail system wrote it."""
-    reports = [p for p in parts if p.content_type in {"message/delivery-status", "message/global-delivery-status"}]
-    found = [a for p in reports for a in _of_report(content.text(p, content.decoded(p)))]
+    reports = [content.text(p, content.decoded(p)) for p in parts if p.content_type in _REPORTS]
+    found = [a for report in reports for a in _of_report(report)]
     headers = parts[0].headers
     if not found and "x-failed-recipients" in headers.names():
         found = _ANY_ADDRESS.findall(", ".join(headers.plains("x-failed-recipients")))
-    if not found and not reports and bounce:
+    if not found and bounce and not any(_RECIPIENT.search(r) for r in reports):
         found = list(_of_prose(text[:_LIMIT], parts))
     return tuple(dict.fromkeys(found))
 
@@ -61,8 +71,8 @@ def _of_report(report: str) -> Iterator[str]:
     for group in _EMPTY_LINE.split(report[:_LIMIT]):
         recipients = _RECIPIENT.findall(group)
         action, status = _ACTION.search(group), _STATUS.search(group)
-        failed = action[1].lower() == "failed" if action else bool(status)
-        if recipients and failed and not (status and status[1] in "24"):
+        failed = action[1].lower() == "failed" if action else status is not None and status[1] == "5"
+        if recipients and failed:
             # The original recipient, where given, is whom we wrote to; the final one may be a forward.
             original = [r for r in _RECIPIENT.finditer(group) if r[0][0] in "oO"]
             yield original[0][1] if original else recipients[0]
@@ -73,21 +83,18 @@ def _of_prose(text: str, parts: Sequence[Part]) -> Iterator[str]:
     notice = text[: returned.start()] if returned else text
     if _DELAY.search(notice) or not _FAILURE.search(notice + parts[0].headers.text("subject")):
         return
-    ours = _ANY_ADDRESS.findall(parts[0].headers.plain("from"))
-    for marked, alone in _MARKED.findall(notice):
-        if (marked or alone) not in ours:
-            yield marked or alone.rstrip(".")
+    headers = parts[0].headers
+    no_customer = f"{headers.plain('from')} {headers.plain('to')}".lower()  # the mail system, and we
     addressed = {a.lower() for a in _addressees(text[len(notice) :], parts)}
-    for address in _ANY_ADDRESS.findall(notice):
-        address = address.rstrip(".")
-        if address.lower() in addressed:
-            yield address
+    for line in notice.split("\n"):
+        stands_out = _MARKED.match(line[:_LINE]) or _SAYS_WHY.search(line[:_LINE])
+        for found in _ANY_ADDRESS.findall(line[:_LINE]):
+            address = found.rstrip(".")
+            if (stands_out or address.lower() in addressed) and address.lower() not in no_customer:
+                yield address
 
 
 def _addressees(copy: str, parts: Sequence[Part]) -> Iterable[str]:
     """Whom the returned mail was addressed to, from its copy in the text or in a part of its own."""
-    copies = [copy]
-    for part in parts:
-        if part.content_type in {"message/rfc822", "text/rfc822-headers", "message/global-headers"}:
-            copies.append(content.text(part, content.decoded(part))[:_LIMIT])
-    return [a for c in copies for value in _ADDRESSEES.findall(c) for a in _ANY_ADDRESS.findall(value)]
+    returned = [content.text(p, content.decoded(p))[:_LIMIT] for p in parts if p.content_type in _COPIES]
+    return [a for c in (copy, *returned) for value in _ADDRESSEES.findall(c) for a in _ANY_ADDRESS.findall(value)]

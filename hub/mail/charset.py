@@ -73,7 +73,7 @@ def codec(declared: str) -> str:
 
 
 def _known_family(name: str) -> str:
-    """ "cp-850", "windows1252", "iso8859_15:1998" and their kin, spelt as Python spells them."""
+    """Python's spelling for "cp-850", "windows1252", "iso8859_15:1998" and their kin."""
     if page := _CODE_PAGE.fullmatch(name):
         return f"cp{page[1]}"
     if part := _LATIN.fullmatch(name):
@@ -90,10 +90,8 @@ def decode(data: bytes, declared: str = "") -> str:
         if "\x1b" in text and _ISO_2022_JP.search(data):
             text = _strict(data, "iso2022_jp_ext") or text
     else:
-        text = _repaired(data, name)
-    if "\x00" in text:
-        text = text.replace("\x00", "")
-    return text.removeprefix("\ufeff")
+        text = _repaired(data, name).removeprefix("\ufeff")
+    return text.replace("\x00", "") if "\x00" in text else text
 
 
 def _repaired(data: bytes, name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import KeysView
 
-from hub.mail.words import header_text, raw_text
+from hub.mail.words import decode_words, raw_text
 
 LIMIT = 64 * 1024
 """Bytes of headers a mail or one of its parts may have; the largest honest block seen is below 30 KB."""
@@ -27,17 +28,18 @@ class Unreadable(ValueError):
 class Headers:
     """Header fields by lower-case name, each name's values in the order they stand (newest trace first)."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_plain", "_values")
 
     def __init__(self, block: bytes) -> None:
         values: dict[str, list[bytes]] = {}
         for name, value in _FIELD.findall(block):
             values.setdefault(name.decode("latin-1").lower(), []).append(value)
         self._values = values
+        self._plain: dict[str, list[str]] = {}
 
-    def names(self) -> frozenset[str]:
+    def names(self) -> KeysView[str]:
         """The lower-case names that occur."""
-        return frozenset(self._values)
+        return self._values.keys()
 
     def raw(self, name: str) -> bytes:
         """The first value as its bytes; empty where the field is missing."""
@@ -46,17 +48,20 @@ class Headers:
 
     def plain(self, name: str) -> str:
         """The first value unfolded, encoded words untouched: for structured fields."""
-        values = self._values.get(name)
-        return raw_text(values[0]) if values else ""
+        return self.plains(name)[0] if name in self._values else ""
 
     def plains(self, name: str) -> list[str]:
         """Every value, unfolded."""
-        return [raw_text(v) for v in self._values.get(name, ())]
+        if name not in self._values:
+            return []
+        found = self._plain.get(name)
+        if found is None:
+            found = self._plain[name] = [raw_text(v) for v in self._values[name]]
+        return found
 
     def text(self, name: str) -> str:
         """The first value decoded for people: one line, no control characters."""
-        values = self._values.get(name)
-        return header_text(values[0]) if values else ""
+        return decode_words(self.plain(name))
 
 
 def find(data: bytes, start: int, end: int) -> tuple[Headers, int]:

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from hub.mail.charset import decode
 from hub.mail.words import decode_words
 
-_PARAMETER = re.compile(r"[;\s]++([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?|([^;]*+))", re.DOTALL)
+_PARAMETER = re.compile(r"(?<![;\s])[;\s]++([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?|([^;]*+))", re.DOTALL)
 _NAME = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?")
 _TYPE = re.compile(r"\s*([^\s;/()]+)\s*(?:/\s*([^\s;()]+))?")
 

@@ -105,7 +105,9 @@ def _senders(headers: Headers) -> list[Address]:
 
 
 def _judge(headers: Headers, own_domains: Sequence[str], own_addresses: Sequence[str]) -> Judgement:
-    wanted = {n: headers.plains(n) for n in headers.names() if n in autoreply.HEADERS or n.startswith("list-")}
+    names = headers.names()
+    wanted = {n: headers.plains(n) for n in autoreply.HEADERS & names}
+    wanted.update((n, headers.plains(n)) for n in names if n[:5] == "list-")
     if "=?" in headers.plain("subject"):
         wanted["subject"] = [headers.text("subject")]
     return autoreply.judge(wanted, own_domains=own_domains, own_addresses=own_addresses)

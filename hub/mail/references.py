@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ID = re.compile(r"<([^<>\s]{1,900}(?:\s+[^<>\s]{1,900}){0,3})>")
-_BARE = re.compile(r"[^\s<>,;\"()]+@[^\s<>,;\"()]+")
+_BARE = re.compile(r"(?<![^\s<>,;\"()@])[^\s<>,;\"()@]++@[^\s<>,;\"()]++")
 _LIMIT = 200
 """References kept: the oldest, which found the thread, and the newest."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hub.mail import headers, parameters
 from hub.mail.headers import Headers, Unreadable
@@ -36,17 +36,12 @@ class Part:
     start: int  # of the body, in `data`
     end: int
     parent: Part | None
-    children: list[Part] = field(default_factory=list)
+    multipart: bool = False  # a container that holds parts
 
     @property
     def body(self) -> bytes:
         """The body as it stands in the mail, still encoded."""
         return self.data[self.start : self.end]
-
-    @property
-    def multipart(self) -> bool:
-        """Whether this is a container only."""
-        return bool(self.children)
 
 
 def cut(data: bytes) -> list[Part]:
@@ -59,14 +54,13 @@ def cut(data: bytes) -> list[Part]:
         start, end, parent = waiting.pop()
         part = _part(data, start, end, parent, len(parts))
         parts.append(part)
-        if parent:
-            parent.children.append(part)
         if part.content_type.startswith("multipart/"):
             ranges = _ranges(part)
             if len(parts) + len(waiting) + len(ranges) > PARTS:
                 raise Unreadable(f"more than {PARTS} parts")
             if part.depth >= DEPTH and ranges:
                 raise Unreadable(f"multiparts nested more than {DEPTH} deep")
+            part.multipart = bool(ranges)
             waiting.extend((a, b, part) for a, b in reversed(ranges))
     return parts
 

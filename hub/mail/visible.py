@@ -10,7 +10,7 @@ import html
 import re
 from collections import Counter
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _DEEP = 250
 """Open elements; Outlook's worst threads reach about 120."""
@@ -22,24 +22,25 @@ _DEEPEST_QUOTE = 10
 
 _UNSEEN = ["head", "style", "script", "title", "template", "noscript", "object", "svg"]
 _HIDDEN = "[style*='display:none'], [style*='display: none']"
-_BLOCKS = (
-    "p, div, tr, li, ul, ol, table, h1, h2, h3, h4, h5, h6, pre, hr, dt, dd, "
-    "address, article, section, header, footer, center, blockquote"
-)
-_CITED = "blockquote[type='cite'], blockquote.gmail_quote, blockquote.protonmail_quote"
+_CELLS = frozenset({"td", "th"})
+_LINES = "p|div|tr|li|ul|ol|table|h1|h2|h3|h4|h5|h6|pre|hr|dt|dd|br|blockquote|article|section|header|footer|center"
+_MARKED = _CELLS.union(_LINES.split("|"))
+_QUOTE_CLASSES = frozenset({"gmail_quote", "protonmail_quote", "yahoo_quoted"})
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]*)")
 _ANY_TAG = re.compile(r"<[^<>]*+>")
 _LEAVES = frozenset({"br", "img", "hr", "meta", "link", "input", "col", "wbr", "p", "li", "td", "tr", "th"})
 
 # Marks that outlive the collapsing of white space (str.split() takes 0x1C to 0x1F for spaces).
 _BLOCK, _PARAGRAPH, _LINE, _CITE, _UNCITE = "\x02", "\x03", "\x04", "\x05", "\x06"
+_MARKS = (_BLOCK, _PARAGRAPH, _LINE, _CITE, _UNCITE)
 _ANY_MARK = re.compile("[\x02-\x06]")
 _BREAK = re.compile(" ?[\x02-\x04][ \x02-\x04]*+")
 
 
 def visible_text(source: str) -> str:
     """The text of an HTML document. Never raises."""
-    source = _ANY_MARK.sub("", source)
+    if any(mark in source for mark in _MARKS):
+        source = _ANY_MARK.sub("", source)
     if source.count("<") > _MANY and _depth(source) > _DEEP:
         return html.unescape(_ANY_TAG.sub(" ", source)).strip()
     tree = LexborHTMLParser(source)
@@ -49,8 +50,7 @@ def visible_text(source: str) -> str:
     if "display" in source:
         for node in tree.css(_HIDDEN):
             node.decompose()
-    _mark(tree)
-    cited = _mark_citations(tree) if "blockquote" in source else False
+    cited = _mark(tree)
     text = _BREAK.sub(_line_end, " ".join(tree.body.text().split()))
     return _quoted(text) if cited else text.strip()
 
@@ -68,24 +68,32 @@ def _depth(source: str) -> int:
     return sum(deepest.values())
 
 
-def _mark(tree: LexborHTMLParser) -> None:
-    for node in tree.css("br"):
-        node.insert_before(_LINE)
-    for node in tree.css(_BLOCKS):
-        mark = _PARAGRAPH if node.tag == "p" else _BLOCK
-        node.insert_before(mark)
-        node.insert_after(mark)
-    for node in tree.css("td, th"):
-        node.insert_after(" ")
+def _mark(tree: LexborHTMLParser) -> bool:
+    """Set marks where a reader sees a new line; tells whether anything is cited."""
+    cited = False
+    # One walk in Python is eight times cheaper than a CSS query for each kind of element.
+    for node in [n for n in tree.body.traverse() if n.tag in _MARKED] if tree.body else ():
+        tag = node.tag
+        if tag == "br":
+            node.insert_before(_LINE)
+        elif tag in _CELLS:
+            node.insert_after(" ")
+        elif tag == "blockquote" and _is_citation(node):
+            node.insert_before(_BLOCK + _CITE)
+            node.insert_after(_UNCITE + _BLOCK)
+            cited = True
+        else:
+            mark = _PARAGRAPH if tag == "p" else _BLOCK
+            node.insert_before(mark)
+            node.insert_after(mark)
+    return cited
 
 
-def _mark_citations(tree: LexborHTMLParser) -> bool:
-    found = False
-    for node in tree.css(_CITED):
-        node.insert_before(_BLOCK + _CITE)
-        node.insert_after(_UNCITE + _BLOCK)
-        found = True
-    return found
+def _is_citation(node: LexborNode) -> bool:
+    """Mail programs mark what they quote; people use the same element to set their own words apart."""
+    attributes = node.attributes
+    classes = (attributes.get("class") or "").split()
+    return (attributes.get("type") or "").lower() == "cite" or not _QUOTE_CLASSES.isdisjoint(classes)
 
 
 def _line_end(match: re.Match[str]) -> str:

@@ -13,14 +13,9 @@ from hub.mail.charset import decode
 
 _WORD = re.compile(r"=\?([^?\s=]{1,60})\?([bBqQ])\?((?:[^?]|\?(?!=))*+)\?=")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
-_BREAKS = re.compile(r"[ \t]*[\r\n\t\x0b\x0c]+[ \t]*")
+_BREAKS = re.compile(r"[\r\n\t\x0b\x0c]+ *")
 _CONTROLS = dict.fromkeys([*range(9), *range(14, 32), 127, 0xFEFF])
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
-
-
-def header_text(value: bytes) -> str:
-    """A raw header value as one line of text: unfolded, decoded, free of control characters."""
-    return decode_words(raw_text(value))
 
 
 def raw_text(value: bytes) -> str:

@@ -48,8 +48,8 @@ _MACHINES = re.compile(
     r"noresponder|no-responder|niet-antwoorden|bounces?|auto-?(?:reply|responder)|daemon)(?:[-+=._].*)?",
     re.IGNORECASE,
 )
-_ACKNOWLEDGEMENT_RETURN = re.compile(r"[^\s<>@]*\+ack-[^\s<>@]*@[^\s<>@,;]+", re.IGNORECASE)
-_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
+_ACKNOWLEDGEMENT_RETURN = re.compile(r"\+ack-[^\s<>@]{1,100}+@[^\s<>@,;]{1,250}", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<![^\s<>\"'(),;:@])[^\s<>\"'(),;:@]++@[^\s<>\"'(),;:@]++")
 _OUT_OF_OFFICE = re.compile(
     r"(?:auto(?:matic)?[ -]?(?:reply|response)|out of (?:the )?office|autoreply"
     r"|réponse automatique|absence du bureau|abwesenheitsnotiz|automatische antwort|abwesend"
@@ -112,14 +112,19 @@ def _machine_by_content(headers: Mapping[str, Sequence[str]]) -> str:
             return "Content-Type: multipart/report"
     if "x-failed-recipients" in headers:
         return _shown("X-Failed-Recipients", headers["x-failed-recipients"][0])
+    for value in headers.get("subject", ())[:1]:
+        if _OUT_OF_OFFICE.match(value.strip()) or _RETURNED.match(value.strip()):
+            return _shown("Subject", value)
+    return _machine_by_address(headers)
+
+
+def _machine_by_address(headers: Mapping[str, Sequence[str]]) -> str:
     for name in ("from", "sender"):
         for value in headers.get(name, ()):
             for address in _ADDRESS.findall(value):
                 if _MACHINES.fullmatch(address.partition("@")[0]):
                     return _shown(name.title(), address)
-    for value in headers.get("subject", ())[:1]:
-        if _OUT_OF_OFFICE.match(value.strip()) or _RETURNED.match(value.strip()):
-            return _shown("Subject", value)
+    # The return address of an acknowledgement is read by machines only: whoever writes there is one.
     for name in ("to", "delivered-to", "x-original-to"):
         for value in headers.get(name, ()):
             if found := _ACKNOWLEDGEMENT_RETURN.search(value):

@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 def _any(*groups: str) -> str:
     return "(?:" + "|".join(groups) + ")"
 
@@ -100,7 +104,7 @@ DEVICE = re.compile(
         r"(?:verstuurd|verzonden) (?:vanaf|met|via|vanuit)",
         r"wysłan[eoay] (?:z|ze|przy)",
         r"skickat från|sendt fra|lähetetty",
-        r"(?:get|téléchargez|télécharger|obtenez|obtener|descargar|holen sie sich|scarica|ottieni|download|obter|pobierz) outlook",
+        r"(?:get|download|télécharge[rz]|obten(?:ez|er)|descargar|holen sie sich|scarica|obter|pobierz) outlook",
         r"outlook (?:for|pour|para|für|per|voor|dla) (?:ios|android)",
     )
     + r"\b",
@@ -114,7 +118,7 @@ GADGET = re.compile(
     re.IGNORECASE,
 )
 
-CLOSING_WORDS = frozenset(
+CLOSING_WORDS = _words(
     """regards wishes sincerely yours cheers faithfully truly
     cordialement amicalement sincèrement salutations respectueusement cdlt cdt bàv
     grüße grüßen gruß grüsse grüssen gruss mfg lg vg hochachtungsvoll
@@ -123,10 +127,10 @@ CLOSING_WORDS = frozenset(
     groet groeten groetjes mvg hoogachtend
     cumprimentos atenciosamente saudações abraço abraços att
     pozdrawiam pozdrowieniami poważaniem powazaniem szacunkiem pozdrowienia
-    hälsning hälsningar hilsen hilsner mvh kh vh dbh""".split()
+    hälsning hälsningar hilsen hilsner mvh kh vh dbh"""
 )
 """One of these makes a short line a closing formula,"""
-CLOSING_COMPANY = frozenset(
+CLOSING_COMPANY = _words(
     """with best kind kindest warm warmest many very thanks thank you and & the all
     bien très trés mes nos avec meilleures sincères cordiales distinguées respectueuses à vous toi merci et
     mit freundlichen freundlichem freundlicher freundliche besten beste bester herzlichen herzliche herzlichem lieben
@@ -136,7 +140,7 @@ CLOSING_COMPANY = frozenset(
     met vriendelijke hartelijke beste vriendelijk bedankt en
     com os melhores obrigado obrigada atenciosos
     serdecznie z wyrazami dziękuję i
-    med bästa vänliga vänlig venlig venlige vennlig mange de bedste""".split()
+    med bästa vänliga vänlig venlig venlige vennlig mange de bedste"""
 )
 """where every other word is one of these. Thanks alone are no formula: they may be news."""
 
@@ -146,4 +150,4 @@ LIST_FOOTER = re.compile(
     re.IGNORECASE,
 )
 AFTERTHOUGHT = re.compile(r"(?:p\.?\s?-?s\b|n\.?b\b|edit\b|post[- ]?scriptum)", re.IGNORECASE)
-PARTICLES = frozenset("de van der den von zu di da del della do dos la le du af".split())
+PARTICLES = _words("de van der den von zu di da del della do dos la le du af")

@@ -43,6 +43,7 @@ _ANGLE = re.compile(r"<[^<>]*+>?")
 _RULE = re.compile(r"[-_=*~–—\s]{3,}")
 _LONG_RULE = re.compile(r"[-_=]{10,}")
 _NAME_LINE = re.compile(r"(?:[-~/]{1,2}|[–—] ?)([^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,3})")
+_RULES = frozenset({"--", "__", "=="})
 _MARKS = (">", "＞")
 _ENDS = (":", "：")
 _NEW, _QUOTED, _SIGNED = range(3)
@@ -115,7 +116,7 @@ class _Quotes:
                 return len(self._bare)  # forwarded text is news to whoever gets it
             if ORIGINAL.fullmatch(line) and (after := self._quote(i, i + 1, cuts=True)):
                 return after
-        if not _RULE.fullmatch(line):
+        if line[0].isalnum() or not _RULE.fullmatch(line):
             self._first_new = min(self._first_new, i)
         return i + 1
 
@@ -207,6 +208,8 @@ class _Signature:
         """Where "-- " (RFC 3676, section 4.3) or a mailing list's footer begins."""
         for i in range(start, end):
             line = self._bare[i]
+            if line[:2] not in _RULES:
+                continue
             if line == "--" and (self._lines[i] == "-- " or end - i <= _DELIMITED_LINES):
                 return i
             if _LONG_RULE.fullmatch(line) and LIST_FOOTER.search(" ".join(self._bare[i + 1 : i + 5])[:_LONG]):
@@ -214,7 +217,7 @@ class _Signature:
         return end
 
     def _device(self, i: int) -> bool:
-        """ "Sent from my iPhone": one line, no sentence."""
+        """One line like "Sent from my iPhone", which is no sentence."""
         line = self._bare[i]
         if len(line) > _SIGNATURE_WIDTH or line.endswith((".", "!", "?")) or "," in line:
             return False
@@ -241,7 +244,7 @@ class _Signature:
 
 
 def _is_closing(line: str) -> bool:
-    """ "Cordialement," or "Best regards, Anna": the formula's words alone, then at most a name."""
+    """A formula's words alone, then at most a name: "Cordialement," or "Best regards, Anna"."""
     if len(line) > _SIGNATURE_WIDTH:
         return False
     formula, _, name = line.partition(",")
@@ -252,7 +255,7 @@ def _is_closing(line: str) -> bool:
 
 
 def _is_name(line: str) -> bool:
-    """ "-Anna Martin", "/Anna": how some people sign."""
+    """How some people sign: "-Anna Martin", "/Anna"."""
     found = _NAME_LINE.fullmatch(line) if len(line) <= _SIGNATURE_WIDTH else None
     return found is not None and _are_names(found[1].split())
 
