@@ -16,7 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 HERE = Path(__file__).resolve().parent
-CUSTOMER = "claire.dumas@boite-aux-lettres.example"
+CUSTOMER = "alice@whitcombe.example"
 PAGES = {
     "overview": "/",
     "customers": "/customers",
@@ -43,11 +43,11 @@ def opened(demo: subprocess.Popen[str]) -> tuple[str, str]:
 
 def logged_in(browser: Browser, address: str, password: str, width: int) -> Page:
     """A page with a session."""
-    page = browser.new_page(viewport={"width": width, "height": 900}, locale="en-GB", device_scale_factor=1.5)
+    page = browser.new_page(viewport={"width": width, "height": 1400}, locale="en-GB")
     page.goto(f"{address}/login")
     page.fill("input[name=name]", "demo")
     page.fill("input[name=password]", password)
-    page.click("button[type=submit]")
+    page.click("button.primary")
     page.wait_for_load_state()
     return page
 
@@ -66,12 +66,12 @@ def main() -> None:
             address, password = opened(demo)
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             page = logged_in(browser, address, password, 1280)
-            page.goto(f"{address}/timeline?key={CUSTOMER}")
+            page.goto(f"{address}/search?key={CUSTOMER}")
             page.screenshot(path=HERE / "timeline.png")
             for width in (1280, 390) if every else ():
                 page = logged_in(browser, address, password, width)
-                for name, path in PAGES.items():
-                    page.goto(address + path)
+                for name in PAGES:
+                    page.goto(f"{address}/{name}")
                     page.screenshot(path=HERE / f"{name}-{width}.png", full_page=True)
             browser.close()
         finally:

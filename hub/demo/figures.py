@@ -21,7 +21,7 @@ def figures(store: Store) -> dict[str, Any]:
 
         def by(column: sa.Column[str], *where: sa.ColumnElement[bool]) -> dict[str, int]:
             query = sa.select(column, sa.func.count()).where(*where).group_by(column)
-            return {name: number for name, number in connection.execute(query)}  # noqa: C416 - rows are not tuples
+            return {name: number for name, number in connection.execute(query)}
 
         suggested = sa.select(sa.func.count(suggestion.c.message_id.distinct()))
         return {

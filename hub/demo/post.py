@@ -25,7 +25,7 @@ SERVER = "mx.maison-lavande.example"
 Entry = Mapping[str, Any]
 """One table of `mails.toml`."""
 
-_UNITS = {"d": 86400, "h": 3600, "m": 60}
+_AGO = re.compile(r"(\d+)d(\d+)h")
 _TOO_MANY_PARTS = 2000
 
 
@@ -50,8 +50,14 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def before(now: datetime, ago: str) -> datetime:
-    """`now` less an age such as "9d5h"."""
-    return now - timedelta(seconds=sum(int(n) * _UNITS[u] for n, u in re.findall(r"(\d+)([dhm])", ago)))
+    """A moment as old as "9d5h" says: so many days before `now`, and the earlier on that day the more hours.
+
+    Twenty-four of these hours are a working day, from eight in the morning to nine in the evening.
+    """
+    found = _AGO.fullmatch(ago)
+    assert found, f'{ago}: write an age as "9d5h"'
+    midnight = (now - timedelta(days=int(found[1]))).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + timedelta(hours=21 - int(found[2]) * 13 / 24)
 
 
 def letters(now: datetime) -> list[Letter]:
@@ -76,7 +82,7 @@ def _written(entry: Entry, now: datetime) -> datetime | None:
     if "ago" not in entry:
         return None
     # Nobody writes on the hour: the id scatters the minutes.
-    return before(now, entry["ago"]) - timedelta(seconds=zlib.crc32(entry["id"].encode()) % 3000)
+    return before(now, entry["ago"]) - timedelta(seconds=zlib.crc32(entry["id"].encode()) % 1500)
 
 
 @cache
