@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hub.sdk import AuthError, ConfigError, Unavailable
+from hub.sdk import AuthError, ConfigError, Raw, Rejected, Unavailable
 from hub.testing import closed_port
 from plugins.channels.mail import imap
 from tests.plugins.mailroom import Inbox, channel, mail, subjects
@@ -58,6 +59,27 @@ def test_m03_new_uidvalidity_loses_and_doubles_nothing(dovecot: Dovecot, user: s
         assert box.take(iter([page])) == []
     assert subjects(box.take(channel(dovecot, user).poll(box.cursor))) == ["after the change"]
     assert len(box.raws) == 6
+
+
+def test_a_mailbox_restored_from_a_backup_gives_numbers_again(dovecot: Dovecot, user: str) -> None:
+    dovecot.append(user, mail("had before"))
+    box = Inbox()
+    box.take(channel(dovecot, user).poll({}))
+    # As if nine more had come, and the server then lost them: the next one gets an old number.
+    box.cursor = {"INBOX": {**box.cursor["INBOX"], "uid": 10}}
+    dovecot.append(user, mail("new under an old number"))
+    (had,) = box.raws.values()
+    taken = had.key.removesuffix("1") + "2"
+    box.raws[taken] = replace(had, key=taken, data=b"lost there, kept here")
+    assert subjects(box.take(channel(dovecot, user).poll(box.cursor))) == ["new under an old number"]
+    dovecot.append(user, mail("the next"))
+    assert subjects(box.take(channel(dovecot, user).poll(box.cursor))) == ["the next"]
+
+
+def test_a_mail_beyond_the_caps_is_rejected_by_read(dovecot: Dovecot, user: str) -> None:
+    bomb = b"Subject: bomb\r\n" + b"X-A: " + b"a" * 500_000 + b"\r\n\r\nhello\r\n"
+    with pytest.raises(Rejected):
+        channel(dovecot, user).read(Raw("INBOX/1/1", bomb, {}))
 
 
 def test_m04_no_message_id_is_no_reason_to_drop(dovecot: Dovecot, user: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from hub.sdk import ConfigError, Identity, Rejected
+from hub.sdk import ConfigError, Direction, Identity, Message, Rejected
 from hub.testing import fake_context, values
 from plugins.channels.mail import maildir
 from plugins.channels.mail.maildir import MaildirChannel
@@ -172,6 +172,22 @@ def test_facts_say_where_and_when(root: Path) -> None:
         "folder": "INBOX",
         "received": "2026-03-02T09:30:00+00:00",
     }
+
+
+def test_a_sent_folder_gives_what_agents_answered(root: Path) -> None:
+    for part in ("cur", "new", "tmp"):
+        (root / ".Sent" / part).mkdir(parents=True)
+    answer = mail("Re: parcel", From="Nadia <support@shop.example>", To="Alice <alice@customer.example>, x@y.example")
+    deliver(root / ".Sent", "1.host", answer)
+    made = channel(root, folder="Sent", sent=True)
+    (raw,) = Inbox().take(made.poll({}))
+    (message,) = made.read(raw)
+    assert isinstance(message, Message)
+    assert message.direction is Direction.OUT
+    assert message.customer.value == "alice@customer.example"
+    assert message.account == "support@shop.example"
+    assert not message.may_acknowledge
+    assert made.read(replace(raw, data=mail("to nobody", To=None))) == []
 
 
 def test_no_maildir_is_a_config_error(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError
@@ -34,13 +34,15 @@ class Mark:
     """How far a folder was read.
 
     `rescan` is the last UID of a re-scan under way: it must go on as one after a restart.
-    `settled` is the last UID whose mail was flagged or moved after its commit.
+    `settled` is the last UID whose mail was flagged or moved after its commit. `turn` counts how
+    often the numbering broke: numbers may come back, and must not be taken for the mails they had.
     """
 
     uidvalidity: int
     uid: int = 0
     rescan: int = 0
     settled: int = 0
+    turn: int = 0
 
     @classmethod
     def of(cls, cursor: Mapping[str, Any], folder: str) -> Mark | None:
@@ -49,8 +51,12 @@ class Mark:
 
     def on(self, cursor: Mapping[str, Any], folder: str) -> dict[str, Any]:
         """The cursor with this mark for `folder`; other folders' marks stay."""
-        mine = {"uidvalidity": self.uidvalidity, "uid": self.uid, "rescan": self.rescan, "settled": self.settled}
-        return {**cursor, folder: mine}
+        return {**cursor, folder: asdict(self)}
+
+    def key(self, folder: str, uid: int) -> str:
+        """The source key of a mail."""
+        turn = f".{self.turn}" if self.turn else ""
+        return f"{folder}/{self.uidvalidity}{turn}/{uid}"
 
 
 class Mailbox:
@@ -109,6 +115,7 @@ class Mailbox:
             raise self._missing(self.folder, "imap.folder") or error from error
         self.uidvalidity = int(answer.get(b"UIDVALIDITY", 0))
         self.uidnext = int(answer.get(b"UIDNEXT", 0))
+        self.opened = True
 
     def _missing(self, folder: str, path: str) -> ConfigError | None:
         """The error for a folder that is not there; None when it is there and the trouble is another."""
@@ -143,7 +150,7 @@ class Mailbox:
                 yield Page((), mark.on(cursor, self.folder))
             uids = self._search(mark.uid)
             for batch, oversized in self._batches(uids):
-                raws = self._raws(batch, oversized)
+                raws = self._raws(mark, batch, oversized)
                 # With nothing to do, nothing is owed, should `after` be configured later.
                 mark = replace(mark, uid=batch[-1], settled=batch[-1] if self.after == "nothing" else mark.settled)
                 yield Page(raws, mark.on(cursor, self.folder), rescan=batch[0] <= mark.rescan)
@@ -157,11 +164,15 @@ class Mailbox:
         mark = Mark.of(cursor, self.folder)
         if mark is None:
             return Mark(self.uidvalidity)
-        if mark.uidvalidity == self.uidvalidity:
+        # UIDNEXT was told when the folder was opened; later pages go beyond it.
+        backwards = self.opened and 0 < self.uidnext <= mark.uid
+        self.opened = False
+        if mark.uidvalidity == self.uidvalidity and not backwards:
             return mark
-        # The server numbers anew (RFC 3501, section 2.3.1.1): our mark means nothing there.
+        # The server numbers anew (RFC 3501, section 2.3.1.1), or was restored from a backup and
+        # gives numbers again that we have seen: our mark means nothing there.
         last = max(self._search(0), default=0)
-        return Mark(self.uidvalidity, rescan=last)
+        return Mark(self.uidvalidity, rescan=last, turn=mark.turn + 1)
 
     def _search(self, above: int, last: int = 0) -> list[int]:
         """UIDs above a mark, ascending; with `last`, up to that one."""
@@ -196,17 +207,17 @@ class Mailbox:
                 oversized.add(uid)
         yield batch, oversized
 
-    def _raws(self, batch: list[int], oversized: set[int]) -> tuple[Raw, ...]:
+    def _raws(self, mark: Mark, batch: list[int], oversized: set[int]) -> tuple[Raw, ...]:
         whole, refused = self._fetch([u for u in batch if u not in oversized])
         headers = self.wire.fetch_bulk(oversized, "HEADER") if oversized else {}
         raws = []
         for uid in batch:
             if uid in whole:
-                raws.append(self._raw(uid, whole[uid]))
+                raws.append(self._raw(mark.key(self.folder, uid), whole[uid]))
             elif uid in headers:
-                raws.append(self._raw(uid, headers[uid], oversized=str(self.settings.max_size)))
+                raws.append(self._raw(mark.key(self.folder, uid), headers[uid], oversized=str(self.settings.max_size)))
             elif uid in refused:
-                raws.append(self._raw(uid, Fetched(b""), unfetched=refused[uid]))
+                raws.append(self._raw(mark.key(self.folder, uid), Fetched(b""), unfetched=refused[uid]))
         return tuple(raws)  # a UID in none of them was expunged since the search
 
     def _fetch(self, uids: list[int]) -> tuple[dict[int, Fetched], dict[int, str]]:
@@ -233,11 +244,11 @@ class Mailbox:
             raise Unavailable(f"{self.login.place} refuses every mail: {next(iter(refused.values()))}")
         return found, refused
 
-    def _raw(self, uid: int, fetched: Fetched, **more: str) -> Raw:
+    def _raw(self, key: str, fetched: Fetched, **more: str) -> Raw:
         facts = {"mailbox": self.settings.address, "folder": self.folder, **more}
         if fetched.received:
             facts["received"] = fetched.received
-        return Raw(f"{self.folder}/{self.uidvalidity}/{uid}", fetched.data, facts)
+        return Raw(key, fetched.data, facts)
 
     def _settle(self, uids: list[int]) -> None:
         """Flag or move what is stored."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hub.mail.read import read_mail
-from hub.sdk import Direction, Event, Identity, Message, Raw
+from hub.mail.read import Unreadable, read_mail
+from hub.sdk import Direction, Event, Identity, Message, Raw, Rejected
 
 
 def read_stored(raw: Raw, address: str, trusted: Sequence[str]) -> list[Message | Event]:
-    """The message in a raw. What was not fetched with it becomes one of its problems."""
-    message = read_mail(raw.data, trusted_authservs=trusted, own_addresses=[address], facts=raw.facts)
+    """The message in a raw. What was not fetched with it becomes one of its problems.
+
+    Raises Rejected for a mail beyond the caps of hub.mail: it is kept unread.
+    """
+    message = _read(raw, trusted, [address])
     problems = []
     if "oversized" in raw.facts:
         problems.append(f"larger than max_size ({raw.facts['oversized']} bytes): headers only, read it in the mailbox")
@@ -25,7 +28,7 @@ def read_sent(raw: Raw, trusted: Sequence[str]) -> list[Message | Event]:
 
     The customer is the first addressee; a mail to nobody says nothing to anybody.
     """
-    message = read_mail(raw.data, trusted_authservs=trusted, facts=raw.facts)
+    message = _read(raw, trusted, [])
     to = message.facts.get("to", "").split(", ")[0]
     if not to:
         return []
@@ -42,3 +45,10 @@ def read_sent(raw: Raw, trusted: Sequence[str]) -> list[Message | Event]:
             bounced=(),
         )
     ]
+
+
+def _read(raw: Raw, trusted: Sequence[str], own: Sequence[str]) -> Message:
+    try:
+        return read_mail(raw.data, trusted_authservs=trusted, own_addresses=own, facts=raw.facts)
+    except Unreadable as error:
+        raise Rejected(str(error)) from error

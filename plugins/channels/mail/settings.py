@@ -35,6 +35,11 @@ def _after(text: str) -> str:
     raise ValueError('write "nothing", "seen" or "move:Folder"')
 
 
+def _folder(text: str) -> str:
+    # INBOX is the one name without case (RFC 3501, section 5.1); our mark goes by the name.
+    return "INBOX" if text.upper() == "INBOX" else text
+
+
 Address = Annotated[str, AfterValidator(_address)]
 
 
@@ -80,7 +85,9 @@ class ImapSettings(_ServerSettings):
     security: Security = Field(
         "tls", description='"tls" from the first byte, "starttls", or "none" (the password travels in clear).'
     )
-    folder: str = Field("INBOX", description="The folder to read.", min_length=1, max_length=200)
+    folder: Annotated[str, AfterValidator(_folder)] = Field(
+        "INBOX", description="The folder to read.", min_length=1, max_length=200
+    )
     poll: Duration = Field(60.0, description="How often to look where the server does not call (no IDLE).", ge=1)
     idle: bool = Field(True, description="Let the server call when mail comes (IDLE, RFC 2177), where it offers that.")
     idle_renew: Duration = Field(
