@@ -74,7 +74,8 @@ def _bytes(path: Path) -> bytes:
 def _take(connection: Connection, wordings: Sequence[Wording], now: datetime, skipped: list[str]) -> int:
     """Write the wordings that are new; the others are named in `skipped`."""
     refs = {row.ref: row.id for row in connection.execute(sa.select(answer.c.ref, answer.c.id))}
-    there = set(connection.execute(sa.select(answer.c.ref, variant.c.language).join(variant)).all())
+    worded = connection.execute(sa.select(answer.c.ref, variant.c.language).join(variant))
+    there = {(str(row.ref), str(row.language)) for row in worded}
     titles = _titles(connection)
     count = 0
     for one in wordings:

@@ -11,6 +11,8 @@ Ask = Callable[[str, str, int], list[Scored]]
 """A matcher's `suggest`: question, language, limit."""
 
 _SAMPLE = 50
+LOWEST = "perhaps"
+"""The band of runners-up: where the best one fits, an agent sees the next ones too."""
 
 
 def choose(
@@ -24,6 +26,7 @@ def choose(
 
     `question_lists` holds what each matcher found, `answers` the approved wordings by their id
     (``12:fr``); ids that are not among them (an index that is older than the base) are left out.
+    Empty where not even the best one reaches a band.
     `yardsticks` come from `measure`. Bands are a scale and not yet a promise: see `hub.rules.ranking`.
     """
     found = {
@@ -32,10 +35,10 @@ def choose(
     }
     matched = _matched(question_lists, answers)
     suggestions: list[Suggestion] = []
-    for one in merge(found, yardsticks):
-        said = band(one.score)
-        if not said or len(suggestions) >= limit:
-            break
+    merged = merge(found, yardsticks)
+    if not merged or not band(merged[0].score):
+        return []  # nothing fits: more than half of what people write has no answer in the base
+    for one in merged[:limit]:
         wording = answers.get(f"{one.answer}:{language}") or answers[matched[one.answer]]
         suggestions.append(
             Suggestion(
@@ -44,7 +47,7 @@ def choose(
                 text=wording.text,
                 language=wording.language,
                 score=round(one.score, 4),
-                band=said,
+                band=band(one.score) or LOWEST,
                 rank=len(suggestions) + 1,
             )
         )

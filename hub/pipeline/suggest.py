@@ -10,7 +10,7 @@ from typing import Any
 
 from hub.instances import Bug
 from hub.knowledge.answers import approved, revision
-from hub.knowledge.suggest import choose
+from hub.knowledge.suggest import choose, measure
 from hub.pipeline.parts import Parts
 from hub.rules.question import question
 from hub.sdk import Answer, Matcher, Scored, Suggestion, TresseError
@@ -32,6 +32,8 @@ class Answers:
         self._lock = threading.Lock()
         self._revision = ""
         self._answers: dict[str, Answer] = {}
+        self.yardsticks: dict[str, float] = {}
+        """What each matcher gives right answers on this base: raw scores differ from matcher to matcher."""
 
     def current(self) -> dict[str, Answer]:
         """The answers by id, with every matcher's index at the same revision."""
@@ -55,6 +57,8 @@ class Answers:
                 if instance.call(matcher.indexed) != now:
                     instance.call(matcher.index, list(self._answers.values()), now, timeout=300.0)
                     instance.log.info("indexed", answers=len(self._answers))
+                found = list(self._answers.values())
+                self.yardsticks[instance.id] = instance.call(measure, matcher.suggest, found, timeout=60.0)
             except (TresseError, Bug) as error:
                 instance.log.warning("index failed", error=type(error).__name__)
 
@@ -75,7 +79,7 @@ def suggest(parts: Parts, answers: Answers, subject: str, reply: str, language: 
             lists[instance.id] = instance.call(_best_over, matcher, texts, language, limit * _DEPTH, timeout=WAIT)
         except (TresseError, Bug) as error:
             instance.log.warning("no suggestions", error=type(error).__name__)
-    return choose(lists, known, language, limit)
+    return choose(lists, known, language, limit, answers.yardsticks)
 
 
 def _best_over(matcher: Matcher[Any], texts: list[str], language: str, limit: int) -> list[Scored]:

@@ -55,24 +55,24 @@ file = "answers.csv"
 use = "mail"
 address = "support@shop.example"
 imap = {{ host = "127.0.0.1", port = {imap}, security = "none", user = "support@shop.example", password = {{ file = "mail.secret" }}, poll = "2s" }}
-smtp = {{ host = "127.0.0.1", port = {smtp}, security = "none" }}
+smtp = {{ host = "127.0.0.1", port = {smtp}, security = "none", log_in = false }}
 
 [channels.contact]
 use = "mail"
 address = "contact@shop.example"
 imap = {{ host = "127.0.0.1", port = {imap}, security = "none", user = "contact@shop.example", password = {{ env = "CONTACT_PASSWORD" }}, poll = "2s" }}
-smtp = {{ host = "127.0.0.1", port = {smtp}, security = "none" }}
+smtp = {{ host = "127.0.0.1", port = {smtp}, security = "none", log_in = false }}
 
 [channels.website]
 use = "form"
-minimum_time = "0s"
+minimum_fill = "0s"
 
 [crm.rt]
 use = "request_tracker"
 url = "{rt}"
 token = {{ file = "rt.secret" }}
 queue = "Support"
-poll = "1s"
+interval = "1s"
 language = "fr"
 
 [crm.rt.fields]

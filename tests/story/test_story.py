@@ -45,10 +45,10 @@ def settings_are_proven(shop: Shop) -> None:
     """Step 1: `check` proves every setting, and names each mistake with its path."""
     shop.tell("check", "--live")
     good = shop.config.read_text("utf-8")
-    shop.config.write_text(good.replace('poll = "1s"\n', 'pol = "1s"\n').replace("order_state =", "oder_state ="), "utf-8")
+    shop.config.write_text(good.replace('interval = "1s"\n', 'intervall = "1s"\n').replace("order_state =", "oder_state ="), "utf-8")
     said = shop.tell("check", "--json", check=False)
-    problems = {p["path"]: p for p in json.loads(said)["problems"]}
-    assert "poll" in problems["crm.rt.pol"]["hint"]
+    problems = {p["path"]: p for r in json.loads(said)["results"] for p in r["problems"]}
+    assert "interval" in problems["crm.rt.intervall"]["hint"]
     assert "order_state" in problems["crm.rt.fields.oder_state"]["hint"]
     shop.config.write_text(good.replace('segment = "Segment"', 'segment = "Segmnt"'), "utf-8")
     said = json.dumps(json.loads(shop.tell("check", "--live", "--json", check=False)), ensure_ascii=False)
