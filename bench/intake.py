@@ -124,6 +124,7 @@ def hub(options: argparse.Namespace, folder: Path) -> Callable[[], int]:
     from hub.config import load
     from hub.pipeline.receive import receive
     from hub.pipeline.record import record_page
+    from hub.sdk import Polls
 
     path = folder / "hub.toml"
     path.write_text(CONFIG.format(port=options.port, user=options.user, password=options.password))
@@ -133,6 +134,7 @@ def hub(options: argparse.Namespace, folder: Path) -> Callable[[], int]:
 
     def go() -> int:
         taken = 0
+        assert isinstance(box.component, Polls)
         for page in box.component.poll({}):
             receive(parts.store, box.id, page, parts.now(), "poll")
             while record_page(parts):

@@ -57,7 +57,7 @@ def main() -> None:
     arguments.add_argument("--all", action="store_true")
     every = arguments.parse_args().all
     chromium = shutil.which("chromium") or sys.exit("chromium is missing; on Debian: apt-get install chromium")
-    command = [Path(sys.executable).with_name("tresse"), "demo"]
+    command = [str(Path(sys.executable).with_name("tresse")), "demo"]
     with (
         subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as demo,  # noqa: S603 - our own command
         sync_playwright() as playwright,
