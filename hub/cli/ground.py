@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -45,11 +46,15 @@ def now() -> datetime:
 def reading(path: Path) -> Iterator[tuple[Config, Store]]:
     """The configuration and its database, beside a running daemon. Raises ConfigError where there is none yet."""
     config = load(path)
+    url = sa.make_url(config.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        raise ConfigError(f'there is no database yet in {config.hub.data}: "tresse run" makes it')
     store = Store(config.database_url)
     try:
-        if store.sqlite and not Path(str(store.url.database)).exists():
-            raise ConfigError(f'there is no database yet in {config.hub.data}: "tresse run" makes it')
         yield config, store
+    except sa.exc.OperationalError as error:
+        text = f"the database does not answer as it should ({error.orig})"
+        raise ConfigError(f'{text}: "tresse migrate" brings it to this version') from error
     finally:
         store.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -23,6 +24,7 @@ def pages() -> dict[str, str]:
         "commands.md": _commands(),
         "plugins.md": _plugins(registry),
         "hooks.md": _contract(),
+        "http.md": _http(),
     }
 
 
@@ -116,6 +118,44 @@ def _component(kind: str, component: type[Component[Any]]) -> list[str]:
     ]
 
 
+def _http() -> str:
+    from flask import Flask
+
+    from hub.web import factory, login, openapi
+
+    app = Flask("reference", static_folder=None)
+    for module in (*factory.PAGES, login, *factory.MACHINES):
+        app.register_blueprint(module.blueprint)
+    parts = [
+        "# HTTP: the API, health, what others push, and the pages",
+        _MADE,
+        (
+            "The API takes a token (`tresse token add NAME --scope read`): `Authorization: Bearer TOKEN`. "
+            "`/api/v1/openapi.json` says all of this to programs.\n"
+        ),
+    ]
+    for path, methods in openapi.document(app, "")["paths"].items():
+        for method, said in methods.items():
+            parts += _operation(f"{method.upper()} {path}", said)
+    parts += ["## Other addresses", "| method | path | what it is |", "| --- | --- | --- |"]
+    rules = [r for r in app.url_map.iter_rules() if not hasattr(app.view_functions[r.endpoint], "operation")]
+    for rule in sorted(rules, key=lambda r: r.rule):
+        said = (inspect.getdoc(app.view_functions[rule.endpoint]) or "").partition("\n")[0]
+        verbs = ", ".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
+        parts.append(f"| {verbs} | `{rule.rule}` | {said.replace('|', '/')} |")
+    return "\n".join(parts) + "\n"
+
+
+def _operation(title: str, said: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for parameter in said.get("parameters", ()):
+        needed = " (required)" if parameter.get("required") else ""
+        rows.append(f"| `{parameter['name']}` | {parameter.get('description', '')}{needed} |")
+    heads = ["| parameter | meaning |", "| --- | --- |"] if rows else []
+    summary, more = said.get("summary", ""), said.get("description", "")
+    return [f"## `{title}`", f"{summary}\n", *([f"{more}\n"] if more else []), *heads, *rows, ""]
+
+
 def _contract() -> str:
     parts = [
         "# The plugin contract",
@@ -149,5 +189,6 @@ def _methods(thing: type[Any]) -> list[str]:
     lines = []
     for name, method in _public(thing):
         said = (inspect.getdoc(method) or "").replace("\n", " ")
-        lines.append(f"- `{name}{inspect.signature(method)}`" + (f": {said}" if said else ""))
+        signature = str(inspect.signature(method)).replace("'", "")
+        lines.append(f"- `{name}{signature}`" + (f": {said}" if said else ""))
     return [*lines, ""] if lines else []
