@@ -12,10 +12,10 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 
-_LENGTH = 600
+_LENGTH = 400
 _FEW = 3
-_NOISE = re.compile(r"https?://\S+|\S+@\S+|\S*\d\S*")
-_WORD = re.compile(r"[^\W\d_]{2,}")
+_NO_WORD = re.compile(r"[\d@_]|://|www\.")
+_LETTERS = re.compile(r"[^\W\d_]{2}")
 
 Detector = Callable[[str], str]
 
@@ -28,8 +28,9 @@ def detect(text: str, languages: Sequence[str], hint: str = "") -> str:
     """
     hint = hint[:2].lower()
     hint = hint if hint in languages else ""
-    words = _WORD.findall(_NOISE.sub(" ", text[:_LENGTH]))
-    if not words or (hint and len(words) < _FEW):
+    words = [word for word in text[:_LENGTH].split() if word.isalpha() or not _NO_WORD.search(word)]
+    spoken = sum(1 for word in words[: 3 * _FEW] if _LETTERS.search(word))
+    if not spoken or (hint and spoken < _FEW):
         return hint
     if len(languages) == 1:
         return languages[0]

@@ -9,7 +9,7 @@ from hub.sdk import ConfigError
 
 _TEXT_LENGTH = 20_000
 _MOST = 20
-_DASHES = {ord(dash): "-" for dash in "\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{MINUS SIGN}"}
+_DASHES = "\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{MINUS SIGN}"
 
 
 def compile_patterns(patterns: Sequence[str]) -> tuple[re.Pattern[str], ...]:
@@ -23,7 +23,7 @@ def compile_patterns(patterns: Sequence[str]) -> tuple[re.Pattern[str], ...]:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     try:
-        compiled = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE)
+        compiled = re.compile(rf"(?:{pattern})(?!\w)", re.IGNORECASE)
         empty = re.compile(pattern, re.IGNORECASE).fullmatch("")
     except re.error as error:
         raise ConfigError(
@@ -42,14 +42,23 @@ def find_orders(text: str, patterns: Sequence[re.Pattern[str]]) -> tuple[str, ..
     if not patterns:
         return ()
     text = text[:_TEXT_LENGTH]
-    if not text.isascii():  # phones and word processors like their own dashes
-        text = text.translate(_DASHES)
+    if any(dash in text for dash in _DASHES):  # phones and word processors like their own
+        for dash in _DASHES:
+            text = text.replace(dash, "-")
     found: dict[str, int] = {}
     for pattern in patterns:
         group = 1 if pattern.groups else 0
         for match in pattern.finditer(text):
+            if _inside_a_word(text, match.start()):
+                continue
             number = (match[group] or match[0]).strip().upper()
             found[number] = min(match.start(), found.get(number, match.start()))
             if len(found) >= _MOST:
                 break
     return tuple(sorted(found, key=found.__getitem__))[:_MOST]
+
+
+def _inside_a_word(text: str, start: int) -> bool:
+    """Asked here and not by a look-behind, which would be tried at every character: a third of the time."""
+    before = text[start - 1 : start]
+    return before.isalnum() or before == "_"

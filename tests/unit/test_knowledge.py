@@ -266,9 +266,13 @@ def test_the_best_matched_wording_where_the_language_is_missing() -> None:
 
 
 def test_the_hopeless_and_the_unknown_are_left_out() -> None:
-    found = {"words": [Scored("9:fr", 50.0), Scored("1:fr", 20.0), Scored("3:fr", 0.5)]}
-    assert [s.answer for s in choose(found, BASE, "fr", 3)] == ["1"]
+    assert choose({"words": [Scored("9:fr", 50.0), Scored("3:fr", 0.5)]}, BASE, "fr", 3) == []
     assert choose({}, BASE, "fr", 3) == choose({"words": []}, BASE, "fr", 3) == []
+
+
+def test_where_the_best_one_fits_the_next_ones_are_shown_too() -> None:
+    found = {"words": [Scored("1:fr", 20.0), Scored("3:fr", 0.5)]}
+    assert [(s.answer, s.band) for s in choose(found, BASE, "fr", 3)] == [("1", "sure"), ("3", "perhaps")]
 
 
 def test_no_more_than_asked_for() -> None:
