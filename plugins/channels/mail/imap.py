@@ -161,12 +161,12 @@ class Mailbox:
                 yield Page((), mark.on(cursor, self.folder))
 
     def _start(self, cursor: Mapping[str, Any]) -> Mark:
+        opened, self.opened = self.opened, False
         mark = Mark.of(cursor, self.folder)
         if mark is None:
             return Mark(self.uidvalidity)
         # UIDNEXT was told when the folder was opened; later pages go beyond it.
-        backwards = self.opened and 0 < self.uidnext <= mark.uid
-        self.opened = False
+        backwards = opened and 0 < self.uidnext <= mark.uid
         if mark.uidvalidity == self.uidvalidity and not backwards:
             return mark
         # The server numbers anew (RFC 3501, section 2.3.1.1), or was restored from a backup and
