@@ -28,7 +28,7 @@ def fix(text: str, models: Models) -> tuple[str, list[str]]:
         found: Any = document
         for key in keys:
             found = found.get(key) if hasattr(found, "get") else None
-        if found is not None:
+        if isinstance(found, dict):
             changes += _rename(found, model, join(*keys))
     fixed = document.as_string()
     if changes and tomllib.loads(fixed) != _expected(tomllib.loads(text), models):

@@ -282,6 +282,10 @@ def test_fix_renames_in_place_and_keeps_every_comment() -> None:
     assert fix(fixed, models) == (fixed, [])
 
 
+def test_fix_leaves_what_is_no_table_to_the_check() -> None:
+    assert fix("channels = 3\n[crm]\na = 4\n", {("channels", "a"): Mailbox, ("crm", "a"): Mailbox})[1] == []
+
+
 @given(st.dictionaries(st.sampled_from(["wait", "idle", "key", "use", "cap"]), st.text(max_size=5), max_size=4))
 def test_fix_says_the_same_in_new_words(values: dict[str, str]) -> None:
     text = "[channels.a]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in values.items())
