@@ -41,7 +41,7 @@ campaign: $(VENV)/dev.stamp servers  ## the long tests: fifty crashes, and more
 	$(BIN)/pytest -m campaign $(PYTEST)
 
 servers: $(VENV)/dev.stamp  ## install the Debian packages the tests use (as root)
-	$(BIN)/python tests/servers/install.py
+	$(BIN)/python -m tests.servers.install
 
 lock: $(VENV)/dev.stamp  ## pin every dependency anew, with hashes
 	$(BIN)/python -m pip install -q uv

@@ -84,3 +84,15 @@ def _without(name: str, why: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{text}. In CI every server must be there.", pytrace=False)
     pytest.skip(text)
+
+
+def everything() -> None:
+    """Install whatever is missing, before any test waits for it (`make servers`)."""
+    for name, server in SERVERS.items():
+        if _missing(server):
+            print(f"installing {name} ...")
+            _install(name, server)
+
+
+if __name__ == "__main__":
+    everything()
