@@ -10,7 +10,7 @@ from typing import Any
 
 from hub.instances import Bug
 from hub.knowledge.answers import approved, revision
-from hub.knowledge.suggest import choose, measure
+from hub.knowledge.suggest import Yardsticks, choose, measure
 from hub.pipeline.parts import Parts
 from hub.rules.question import question
 from hub.sdk import Answer, Matcher, Scored, Suggestion, TresseError
@@ -32,7 +32,7 @@ class Answers:
         self._lock = threading.Lock()
         self._revision = ""
         self._answers: dict[str, Answer] = {}
-        self.yardsticks: dict[str, float] = {}
+        self.yardsticks: dict[str, Yardsticks] = {}
         """What each matcher gives right answers on this base: raw scores differ from matcher to matcher."""
 
     def current(self) -> dict[str, Answer]:

@@ -38,8 +38,10 @@ def yardstick(scores: Sequence[float]) -> float:
     return median(found) if found else YARDSTICK
 
 
-def merge(lists: Mapping[str, Sequence[Scored]], yardsticks: Mapping[str, float] | None = None) -> list[Scored]:
+def merge(lists: Mapping[str, Sequence[Scored]]) -> list[Scored]:
     """One list with scores of 0..1, highest first, each answer once with its mean over the matchers.
+
+    The scores in `lists` are in yardsticks: raw scores divided by their matcher's yardstick.
 
     Scores are averaged, not ranks: fused ranks order well and are useless for keeping silent. A
     matcher that did not find an answer gives it 0; one that found nothing at all has no say (it may
@@ -47,10 +49,9 @@ def merge(lists: Mapping[str, Sequence[Scored]], yardsticks: Mapping[str, float]
     """
     asked = {matcher: scored for matcher, scored in lists.items() if scored}
     total: dict[str, float] = {}
-    for matcher, scored in asked.items():
-        measure = (yardsticks or {}).get(matcher, YARDSTICK)
+    for scored in asked.values():
         for answer, score in _best(scored).items():
-            total[answer] = total.get(answer, 0.0) + tanh(score / measure)
+            total[answer] = total.get(answer, 0.0) + tanh(score)
     merged = [Scored(answer, score / len(asked)) for answer, score in total.items()]
     return sorted(merged, key=lambda one: (-one.score, one.answer))
 

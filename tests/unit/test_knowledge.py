@@ -282,7 +282,12 @@ def test_no_more_than_asked_for() -> None:
 
 def test_yardsticks_make_matchers_comparable() -> None:
     found = {"words": [Scored("2:en", 20.0), Scored("1:en", 10.0)], "meaning": [Scored("1:en", 0.9)]}
-    assert choose(found, BASE, "en", 3, {"words": 20.0, "meaning": 0.9})[0].answer == "1"
+    assert choose(found, BASE, "en", 3, {"words": {"en": 20.0}, "meaning": {"en": 0.9}})[0].answer == "1"
+
+
+def test_yardsticks_make_languages_comparable() -> None:
+    found = {"words": [Scored("2:en", 9.0), Scored("3:fr", 6.0)]}
+    assert choose(found, BASE, "fr", 3, {"words": {"en": 12.0, "fr": 5.0}})[0].answer == "3"
 
 
 def test_measuring_a_matcher_asks_it_for_its_own_titles() -> None:
@@ -292,7 +297,8 @@ def test_measuring_a_matcher_asks_it_for_its_own_titles() -> None:
         asked.append((question, language))
         return [Scored("1:en", 7.0), Scored("2:en", 6.0)]
 
-    assert measure(ask, list(BASE.values())) == 6.5  # what the right answers got; the others were not found
+    # what the right answers got; where none was found, the yardstick nobody measured
+    assert measure(ask, list(BASE.values())) == {"en": 6.5, "fr": 10.0}
     assert ("Ma théière fuit", "fr") in asked
     many = [Answer(f"{n}:en", "en", "t", "t") for n in range(1000)]
     asked.clear()
