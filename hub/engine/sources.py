@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -28,6 +28,7 @@ class Source:
         self._wake, self._stop = wake, stop
         self._turn = threading.Lock()
         self._alive_at: datetime | None = None
+        self._cursor: Mapping[str, Any] = {}
         self.again: Callable[[datetime], None] = lambda _at: None
         """Called with the time of the next try after a failure (set by the engine)."""
 
@@ -59,6 +60,7 @@ class Source:
     def _pages(self, *, listening: bool) -> Iterator[Page]:
         component = self.instance.component
         cursor = read_cursor(self.parts.store, self.instance.id, self.name)
+        self._cursor = cursor
         if self.name == "changes":
             return cast("ReportsChanges", component).changes(cursor)
         return cast("Listens", component).listen(cursor) if listening else cast("Polls", component).poll(cursor)
@@ -67,7 +69,7 @@ class Source:
         """Keep page after page; asking for the next one tells the source that the last is stored."""
         try:
             for page in pages:
-                new = receive(self.parts.store, self.instance.id, page, self.parts.now(), self.name)
+                new = self._keep(page)
                 self._alive_at = self.parts.now()
                 self.instance.succeeded()
                 if new:
@@ -86,6 +88,14 @@ class Source:
             return False
         self.instance.succeeded()
         return True
+
+    def _keep(self, page: Page) -> int:
+        """Keep a page. One that brings nothing new is only a sign of life, and costs no write."""
+        if not page.raws and page.cursor == self._cursor:
+            return 0
+        new = receive(self.parts.store, self.instance.id, page, self.parts.now(), self.name)
+        self._cursor = page.cursor
+        return new
 
     def _listening(self) -> bool:
         alive = self._alive_at
