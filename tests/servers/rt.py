@@ -43,7 +43,7 @@ $RT::MasonDataDir = '{dir}/var/mason';
 $RT::MasonSessionDir = '{dir}/var/sessions';
 Set($rtname, '{name}');
 Set($Organization, '{organization}');
-Set($OwnerEmail, 'postmaster@shop.example');
+Set($OwnerEmail, 'rt-owner@shop.example');
 Set($CorrespondAddress, 'support@shop.example');
 Set($CommentAddress, 'support-comment@shop.example');
 Set($WebDomain, '127.0.0.1');
@@ -56,6 +56,7 @@ Set($LogToSyslog, undef);
 Set($LogToFile, undef);
 Set($Timezone, 'UTC');
 Set($RestrictReferrer, 0);
+Set($BcryptCost, 4);  # RT hashes the token at every request: at the usual cost that is 95 % of a test's time
 {mail}
 1;
 """
