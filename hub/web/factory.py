@@ -92,7 +92,7 @@ def _teach(app: Flask) -> None:
     """What templates know."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     names = (
-        *("strand", "strand_of", "by_day", "day_name", "clock", "exact", "ago", "span", "duration"),
+        *("strand", "strand_of", "unanswered", "by_day", "day_name", "clock", "exact", "ago", "span", "duration"),
         *("size", "percent", "word", "address"),
     )
     app.jinja_env.globals.update({name: getattr(looks, name) for name in names}, t=here.say)

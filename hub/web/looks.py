@@ -32,6 +32,17 @@ def strand_of(entry: Entry) -> str:
     return "phone" if entry.event == "call" else strand(entry.instance)
 
 
+def unanswered(entries: Sequence[Entry]) -> int | None:
+    """The newest customer's message with suggestions that nobody has answered yet, in any order of entries."""
+    answered: set[str] = set()
+    for one in sorted((e for e in entries if e.kind == "message"), key=lambda e: e.at, reverse=True):
+        if one.direction == "out" and not one.automatic:
+            answered.add(one.case_number)
+        elif one.direction == "in" and one.suggestions and one.case_number not in answered:
+            return one.id
+    return None
+
+
 def by_day(entries: Sequence[Entry]) -> Iterator[tuple[date, list[Entry]]]:
     """Entries under the days of the reader's zone."""
     for day, group in groupby(entries, key=lambda e: e.at.astimezone(here.zone()).date()):
@@ -94,8 +105,8 @@ def size(number: int) -> str:
     """Bytes for people."""
     for unit, factor in (("megabytes", 1024**2), ("kilobytes", 1024)):
         if number >= factor:
-            value = number / factor
-            return here.say(f"sizes.{unit}", n=f"{value:.0f}" if value >= 10 else f"{value:.1f}")
+            value = f"{number / factor:.1f}" if number < 10 * factor else f"{number / factor:.0f}"
+            return here.say(f"sizes.{unit}", n=value.replace(".", here.say("sizes.point")))
     return here.say("sizes.bytes", n=number)
 
 

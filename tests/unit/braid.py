@@ -25,12 +25,15 @@ def open_store(folder: Path) -> Store:
     return store
 
 
+_KEYS = count(1)
+"""Shared, so that two writers of one database never take the same key."""
+
+
 class Braid:
     """Writes rows, with defaults for what a test does not care about."""
 
     def __init__(self, connection: Connection, now: datetime = NOON) -> None:
         self.connection, self.now = connection, now
-        self._keys = count(1)
 
     def insert(self, table: sa.Table, **values: Any) -> int:
         key = self.connection.execute(sa.insert(table).values(**values)).inserted_primary_key
@@ -52,7 +55,7 @@ class Braid:
     def raw(
         self, instance: str = "support", data: bytes = b"Subject: x\r\n\r\nhello\r\n", at: datetime | None = None
     ) -> int:
-        n = next(self._keys)
+        n = next(_KEYS)
         return self.insert(
             intake.raw,
             instance=instance,
@@ -88,7 +91,7 @@ class Braid:
     def event(self, identity_id: int, kind: str = "call", at: datetime | None = None, **values: Any) -> int:
         defaults: dict[str, Any] = {"instance": "phones", "direction": "in", "data": {}, "title": ""}
         return self.insert(
-            intake.event, event_key=f"event-{next(self._keys)}", kind=kind, identity_id=identity_id,
+            intake.event, event_key=f"event-{next(_KEYS)}", kind=kind, identity_id=identity_id,
             at=at or self.now, **(defaults | values),
         )  # fmt: skip
 
@@ -125,7 +128,7 @@ class Braid:
         )  # fmt: skip
 
     def delivery(self, instance: str, ability: str, state: str, **values: Any) -> int:
-        n = next(self._keys)
+        n = next(_KEYS)
         at = values.pop("at", self.now)
         defaults: dict[str, Any] = {"attempts": 1, "due_at": at, "created_at": at}
         if state == "done":
