@@ -53,6 +53,7 @@ class _Reader:
         self._value = value
         self._found: list[Address] = []
         self._words: list[str] = []
+        self._late: list[str] = []  # words behind the address
         self._comments: list[str] = []
         self._angle = ""
         self._carried = ""  # words before an unquoted comma: "Doe, John <john@...>"
@@ -75,11 +76,13 @@ class _Reader:
         elif piece == ":" and in_group and not self._angle and "@" not in "".join(self._words):
             self._words.clear()  # the name of a group
         elif piece[0] == "<" and "@" in piece:
-            if self._angle:
-                self._finish()  # a comma is missing
+            if self._angle:  # a comma is missing: the words since then name the next
+                late, self._late = self._late, []
+                self._finish()
+                self._words = late
             self._angle = piece.strip("<> \t")
         else:
-            self._words.append(piece)
+            (self._late if self._angle else self._words).append(piece)
 
     def _comment(self, piece: str) -> None:
         self._depth += {"(": 1, ")": -1}.get(piece, 0)
@@ -87,7 +90,7 @@ class _Reader:
             self._comments.append(piece)
 
     def _finish(self) -> None:
-        words = "".join(self._words).strip()
+        words = "".join(self._words).strip() or "".join(self._late).strip()
         email = _bare(self._angle) if self._angle else ""
         name = words
         if not email and "@" in words:
@@ -102,6 +105,7 @@ class _Reader:
         if len(self._found) > LIMIT:
             raise Unreadable(f"more than {LIMIT} addresses in one header")
         self._words.clear()
+        self._late.clear()
         self._comments.clear()
         self._angle = ""
 

@@ -58,7 +58,8 @@ def collect(parts: Sequence[Part]) -> Bodies:
             leaves.append(leaf)
         elif content.file_name(part) or not (_is_rendition(part) or not data.strip()):
             bodies.attachments.append(as_attachment(part, data))
-            total.update(bodies.attachments[-1].sha256.encode())
+            # One mailbox keeps CRLF, another LF: the content key must not see it.
+            total.update(sha256(data.replace(b"\r\n", b"\n")).digest())
         total.update(b"\0")
     bodies.digest = total.hexdigest()
     if not any(leaf.text.strip() for leaf in leaves):

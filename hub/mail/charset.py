@@ -65,11 +65,13 @@ def codec(declared: str) -> str:
     if not _PLAUSIBLE.fullmatch(name):
         return ""
     try:
-        b"".decode(name)  # a LookupError too for Python's codecs that do not make text (base64, rot13)
-        name = codecs.lookup(name).name
+        found = codecs.lookup(name).name
+        b"-".decode(found)  # a LookupError for Python's codecs that do not make text (base64, rot13)
+    except UnicodeError:
+        pass  # one byte is not enough for every charset
     except (LookupError, ValueError):
         return ""
-    return "" if name in _NOT_CHARSETS else name
+    return "" if found in _NOT_CHARSETS else found
 
 
 def _known_family(name: str) -> str:

@@ -20,7 +20,7 @@ PARTS = 1000
 DEPTH = 50
 """How deep multiparts may be nested."""
 
-_LIKELY_DELIMITER = re.compile(rb"^--(\S[^\r\n]{0,200}?)[ \t]*\r?\n(?=content-)", re.IGNORECASE | re.MULTILINE)
+_LIKELY_DELIMITER = re.compile(rb"^--(\S[^\r\n]{0,200})\r?\n(?=content-)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ def _ranges(part: Part) -> list[tuple[int, int]]:
     declared = part.parameters.get("boundary", "").rstrip().encode()
     found = list(_between(part, declared)) if declared else []
     if not found and (guess := _LIKELY_DELIMITER.search(part.data, part.start, part.end)):
-        found = list(_between(part, guess[1]))
+        found = list(_between(part, guess[1].rstrip()))
     return found
 
 

@@ -119,7 +119,7 @@ GADGET = re.compile(
 )
 
 CLOSING_WORDS = _words(
-    """regards wishes sincerely yours cheers faithfully truly
+    """regards wishes best sincerely yours cheers faithfully truly
     cordialement amicalement sincèrement salutations respectueusement cdlt cdt bàv
     grüße grüßen gruß grüsse grüssen gruss mfg lg vg hochachtungsvoll
     saludos saludo atentamente atte cordialmente abrazo

@@ -38,6 +38,7 @@ _HEADER_LINES = 14
 _CLOSING_WORDS = 6
 _NAME_WORDS = 4
 
+_SPACES = dict.fromkeys((0xA0, 0x202F, 0x2007), " ")  # French puts them before a colon
 _DIGIT = re.compile(r"\d")
 _ANGLE = re.compile(r"<[^<>]*+>?")
 _RULE = re.compile(r"[-_=*~–—\s]{3,}")
@@ -59,8 +60,13 @@ class Parts(NamedTuple):
 
 def split(text: str) -> Parts:
     """Take a mail's plain text apart. Never raises."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    bare = [line.strip() for line in lines]
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
+    lines = text.split("\n")
+    bare = (
+        [line.strip() for line in text.translate(_SPACES).split("\n")]
+        if not text.isascii()
+        else [*map(str.strip, lines)]
+    )
     labels = _Quotes(bare).labels()
     for start, end in list(_runs(labels, _NEW)):
         _Signature(lines, bare, labels).label(start, end)
