@@ -51,8 +51,8 @@ def put(directory: Path, letter: Letter) -> None:
     """Deliver a letter as the Maildir way is: whole into tmp, then renamed. An answer goes to Sent, as read."""
     box = directory / "Maildir" / (".Sent" if letter.sent else ".")
     name = f"{int(letter.at.timestamp()) if letter.at else 0}.{letter.id}.maison-lavande"
-    if any(box.glob(f"???/{name}*")):
-        return
+    if any(box.glob(f"???/*.{letter.id}.maison-lavande*")):
+        return  # a second start, perhaps days later
     (box / "tmp" / name).write_bytes(letter.data)
     (box / "tmp" / name).rename(box / ("cur" if letter.sent else "new") / (f"{name}:2,S" if letter.sent else name))
 
