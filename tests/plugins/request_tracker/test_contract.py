@@ -20,7 +20,7 @@ from hub.testing import (
     values,
 )
 from plugins.crm.request_tracker.crm import RequestTracker as Desk
-from tests.plugins.test_request_tracker import FIELDS
+from tests.plugins.request_tracker.world import FIELDS
 from tests.servers.rt import RequestTracker
 
 OPENING = Effect("opening")
