@@ -220,7 +220,9 @@ class Files(CRM[Nothing]):
 
     def find_customers(self, identity: Identity) -> list[Profile]:
         FAR.call("find_customers")
-        return [p for p in FAR.profiles if any((i.kind, i.value) == (identity.kind, identity.value) for i in p.identities)]
+        return [
+            p for p in FAR.profiles if any((i.kind, i.value) == (identity.kind, identity.value) for i in p.identities)
+        ]
 
     def find_order(self, number: str) -> OrderFacts | None:
         FAR.call("find_order")
@@ -286,7 +288,12 @@ class World:
         self.hub = self._open()
 
     def _open(self) -> Hub:
-        classes = {("channels", "post"): Post, ("crm", "desk"): Desk, ("crm", "files"): Files, ("matchers", "words"): Words}
+        classes = {
+            ("channels", "post"): Post,
+            ("crm", "desk"): Desk,
+            ("crm", "files"): Files,
+            ("matchers", "words"): Words,
+        }
         registry = Registry(_components=classes)
         return open_hub(
             load(self.file), registry=registry, clock=self.clock, rng=random.Random(1), threads=lambda _n, _s: Inline()

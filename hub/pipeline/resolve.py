@@ -44,11 +44,14 @@ def resolve(connection: Connection, wanted: Iterable[Identity], now: datetime) -
 
 
 def _known(connection: Connection, by_key: dict[Key, Identity]) -> dict[Key, int]:
-    values = {value for _, value in by_key}
-    rows = connection.execute(
-        sa.select(identity.c.kind, identity.c.value, identity.c.id).where(identity.c.value.in_(values))
-    )
-    return {(kind, value): number for kind, value, number in rows if (kind, value) in by_key}
+    known: dict[Key, int] = {}
+    for kind in {kind for kind, _ in by_key}:  # one kind at a time, as the index is
+        values = [value for k, value in by_key if k == kind]
+        rows = connection.execute(
+            sa.select(identity.c.value, identity.c.id).where(identity.c.kind == kind, identity.c.value.in_(values))
+        )
+        known |= {(kind, value): number for value, number in rows}
+    return known
 
 
 def _make(connection: Connection, missing: list[Identity], now: datetime) -> dict[Key, int]:

@@ -22,39 +22,27 @@ from hub.sdk.abilities import (
     Speaks,
     abilities_of,
 )
-from hub.sdk.components import CRM, CTI, Channel, Component, Context, Log, Matcher, State, Stop
-from hub.sdk.errors import AuthError, ConfigError, Rejected, TresseError, Unavailable
-from hub.sdk.hooks import PROJECT, Hooks, hookimpl, hookspec
-from hub.sdk.settings import Duration, Secret, Settings, Size, renamed_from
-from hub.sdk.values import (
-    Accepted,
+from hub.sdk.cases import (
     Agent,
     Answer,
-    Attachment,
     Case,
     Customer,
-    Direction,
     Effect,
-    Event,
     Hit,
-    Identity,
-    Message,
     Notice,
-    OrderFacts,
     OrderOnCase,
     Outcome,
     Outgoing,
-    Page,
     Presence,
-    Profile,
-    Proof,
-    Raw,
-    Reply,
-    Request,
     Scored,
     Suggestion,
-    Upload,
 )
+from hub.sdk.components import CRM, CTI, Channel, Component, Context, Log, Matcher, State, Stop
+from hub.sdk.errors import AuthError, ConfigError, Rejected, TresseError, Unavailable
+from hub.sdk.exchange import Accepted, Reply, Request, Upload
+from hub.sdk.hooks import PROJECT, Hooks, hookimpl, hookspec
+from hub.sdk.settings import Duration, Secret, Settings, Size, renamed_from
+from hub.sdk.values import Attachment, Direction, Event, Identity, Message, OrderFacts, Page, Profile, Proof, Raw
 
 VERSION = "1.0"
 """The contract's version; a component's `sdk` range is compared with it."""

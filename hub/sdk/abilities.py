@@ -10,22 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from hub.sdk.values import (
-    Accepted,
-    Case,
-    Effect,
-    Event,
-    Hit,
-    Identity,
-    Message,
-    OrderFacts,
-    Outgoing,
-    Page,
-    Profile,
-    Raw,
-    Request,
-    Suggestion,
-)
+from hub.sdk.cases import Case, Effect, Hit, Outgoing, Suggestion
+from hub.sdk.exchange import Accepted, Request
+from hub.sdk.values import Event, Identity, Message, OrderFacts, Page, Profile, Raw
 
 Cursor = Mapping[str, Any]
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import requests
 
+from hub.sdk.cases import Agent, Answer, Notice, Presence, Scored
 from hub.sdk.settings import Settings
-from hub.sdk.values import Agent, Answer, Notice, Presence, Scored
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 

@@ -27,12 +27,15 @@ class AuthError(ConfigError):
 class Unavailable(TresseError):
     """The far side does not answer now: back off and try again.
 
-    `retry_after` is in seconds, where the far side said so.
+    `retry_after` is in seconds, where the far side said so. `maybe_done` says that the call had
+    left our hands when the answer was lost (a read time-out, a connection cut after DATA): the
+    hub then looks before it repeats, or, where the ability is blind, shows "unsure".
     """
 
-    def __init__(self, text: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, text: str, *, retry_after: float | None = None, maybe_done: bool = False) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+        self.maybe_done = maybe_done
 
 
 class Rejected(TresseError):

@@ -73,6 +73,14 @@ message = sa.Table(
     sa.Column("state", sa.String(10), nullable=False, server_default="ok"),  # ok | unread | queued | sent | unsure
     sa.Column("facts", sa.JSON, nullable=False),
     sa.UniqueConstraint("content_key"),
+    sa.Index("ix_message_raw_id", "raw_id"),
+    # Our own mails alone: asked of every page that comes in, so it must stay small.
+    sa.Index(
+        "ix_message_sent",
+        "message_id",
+        sqlite_where=sa.text("raw_id IS NULL"),
+        postgresql_where=sa.text("raw_id IS NULL"),
+    ),
     sa.Index("ix_message_identity_id_at", "identity_id", "at", "id"),
     sa.Index("ix_message_case_id_at", "case_id", "at", "id"),
 )
@@ -112,6 +120,7 @@ message_order = sa.Table(
     sa.Column("number", sa.String(80), primary_key=True),
     sa.Column("message_id", Id, sa.ForeignKey("message.id"), primary_key=True, autoincrement=False),
     sa.Column("proof", sa.String(10), nullable=False),
+    sa.Index("ix_message_order_message_id", "message_id"),
 )
 
 attachment = sa.Table(
@@ -143,6 +152,7 @@ event = sa.Table(
     sa.Column("title", sa.Text, nullable=False, server_default=""),
     sa.Column("data", sa.JSON, nullable=False),
     sa.UniqueConstraint("instance", "event_key"),
+    sa.Index("ix_event_raw_id", "raw_id"),
     sa.Index("ix_event_identity_id_at", "identity_id", "at", "id"),
 )
 """Something that happened: a call, an order's state, a note."""

@@ -204,8 +204,7 @@ def _rows(connection: Connection, ids: list[int]) -> list[CustomerRow]:
             .join(case, case.c.identity_id == identity.c.id)
             .where(of_customer, case.c.state == "open")
             .group_by(identity.c.customer_id)
-        )
-        .all()
+        ).all()
     )
     return [
         CustomerRow(

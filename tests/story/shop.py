@@ -232,7 +232,14 @@ class Shop:
 
     def call(self, event: str, **fields: str) -> requests.Response:
         """The phone system pushes a call event."""
-        said = {"event": event, "direction": "in", "from": "33612345678", "to": "33123456789", "callId": "call-1", **fields}
+        said = {
+            "event": event,
+            "direction": "in",
+            "from": "33612345678",
+            "to": "33123456789",
+            "callId": "call-1",
+            **fields,
+        }
         return requests.post(f"{self.url}/in/phones/{CTI_TOKEN}", json=said, timeout=20)
 
     # -- what can be counted outside

@@ -45,7 +45,9 @@ def settings_are_proven(shop: Shop) -> None:
     """Step 1: `check` proves every setting, and names each mistake with its path."""
     shop.tell("check", "--live")
     good = shop.config.read_text("utf-8")
-    shop.config.write_text(good.replace('interval = "1s"\n', 'intervall = "1s"\n').replace("order_state =", "oder_state ="), "utf-8")
+    shop.config.write_text(
+        good.replace('interval = "1s"\n', 'intervall = "1s"\n').replace("order_state =", "oder_state ="), "utf-8"
+    )
     said = shop.tell("check", "--json", check=False)
     problems = {p["path"]: p for r in json.loads(said)["results"] for p in r["problems"]}
     assert "interval" in problems["crm.rt.intervall"]["hint"]
@@ -95,7 +97,11 @@ def a_mail_becomes_an_enriched_ticket(shop: Shop) -> tuple[str, str]:
 def alice_answers_the_acknowledgement(shop: Shop, number: str, ticket: str) -> None:
     """Step 3: the same case and ticket, written there as Alice; the form beside it is a claim."""
     acknowledgement = shop.acknowledgements()[0]
-    shop.write("Et pouvez-vous me dire qui est le transporteur ?", f"Re: {acknowledgement['Subject']}", answer_to=acknowledgement)
+    shop.write(
+        "Et pouvez-vous me dire qui est le transporteur ?",
+        f"Re: {acknowledgement['Subject']}",
+        answer_to=acknowledgement,
+    )
     said = eventually(lambda: shop.rt.history(ticket, "Correspond"), 30, "her words on the same ticket")
     assert said[0]["Creator"]["EmailAddress"] == ALICE
     assert "qui est le transporteur" in shop.rt.texts(ticket, "Correspond")[0]
@@ -193,7 +199,13 @@ def alice_has_one_acknowledgement_and_one_answer(shop: Shop, number: str) -> Non
 def nothing_private_is_in_the_log(shop: Shop) -> None:
     """Customers' words and secrets stay out of the log."""
     log = shop.log()
-    for private in ("toujours pas reçu", "Merci, bonne journée", shop.rt.token, "phones-token-of-the-story", "secret-of"):
+    for private in (
+        "toujours pas reçu",
+        "Merci, bonne journée",
+        shop.rt.token,
+        "phones-token-of-the-story",
+        "secret-of",
+    ):
         assert private not in log
 
 

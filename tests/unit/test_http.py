@@ -10,7 +10,9 @@ from hub.http import GuardedSession, is_outside
 INSIDE = ["127.0.0.1", "10.0.0.8", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"]
 
 
-@pytest.mark.parametrize("address", [*INSIDE, "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::"])
+@pytest.mark.parametrize(
+    "address", [*INSIDE, "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::"]
+)
 def test_inside(address):
     assert not is_outside(address)
 
@@ -20,7 +22,9 @@ def test_outside(address):
     assert is_outside(address)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]"]
+)
 def test_every_spelling_of_this_machine_is_refused(host):
     with pytest.raises(requests.ConnectionError, match="address inside"):
         GuardedSession(()).get(f"http://{host}:9/", timeout=2)

@@ -28,11 +28,13 @@ def rows(world: World, table: sa.Table, *where):
 
 
 def test_a_mail_becomes_a_ticket_with_answers_and_one_acknowledgement(world):
-    world.mail(subject="Ma commande CMD-2026-0042", text="Bonjour, où est ma commande CMD-2026-0042 ? Je n'ai rien reçu.")
+    world.mail(
+        subject="Ma commande CMD-2026-0042", text="Bonjour, où est ma commande CMD-2026-0042 ? Je n'ai rien reçu."
+    )
     world.go()
     assert [t["case"] for t in world.far.tickets.values()] == ["TR-2026-000001"]
     assert len(world.far.comments) == 1
-    (outgoing, _key), = world.far.sent
+    ((outgoing, _key),) = world.far.sent
     assert "TR-2026-000001" in outgoing.subject
     assert outgoing.language == "fr"
     assert outgoing.in_reply_to == "<0@customer.example>"
@@ -64,7 +66,9 @@ def test_mails_that_share_an_ancestor_nobody_saw_are_one_case(world):
 def test_an_open_form_opens_its_own_case_and_is_not_acknowledged(world):
     world.mail(text="Bonjour, où est ma commande ?")
     world.go()
-    world.mail(text="Le formulaire, maintenant, pour ma commande", opens_case=True, may=False, refs=["<0@customer.example>"])
+    world.mail(
+        text="Le formulaire, maintenant, pour ma commande", opens_case=True, may=False, refs=["<0@customer.example>"]
+    )
     world.go()
     assert len(world.far.tickets) == 2
     assert len(world.far.sent) == 1
@@ -90,7 +94,7 @@ def test_what_cannot_be_read_is_kept_and_the_rest_goes_on(world):
     world.mail(broken=True, **{"from": "eve@customer.example"})
     world.mail(text="Bonjour, où est ma commande ?")
     world.go()
-    kept, = rows(world, step)
+    (kept,) = rows(world, step)
     assert (kept.state, kept.reason) == ("kept", "ValueError while it was read")
     assert len(world.far.tickets) == 1
     assert [a.key for a in rows(world, alert, alert.c.closed_at.is_(None))] == ["kept-unread"]
@@ -107,7 +111,7 @@ def test_an_agents_reply_stands_under_the_agent_and_judges_the_suggestions(world
     assert rows(world, suggestion)[0].outcome == "used"
     assert [(a.name, a.email) for a in rows(world, agent)] == [("Marie Dupont", "marie@shop.example")]
     assert [(a.instance, a.remote_id) for a in rows(world, account)] == [("desk", "marie")]
-    answered, = rows(world, case)
+    (answered,) = rows(world, case)
     assert (answered.state, answered.answered_on) == ("answered", "desk")
     world.mail(text="Merci beaucoup, bonne journée", refs=["<rt-0@desk.example>"])
     world.go()
@@ -158,7 +162,7 @@ def test_a_crash_while_mail_is_sent_shows_unsure_and_is_never_repeated(world):
     world.restart()
     world.go(20)
     assert len(world.far.sent) == 1
-    unsure, = rows(world, delivery, delivery.c.state == "unsure")
+    (unsure,) = rows(world, delivery, delivery.c.state == "unsure")
     assert unsure.ability == "send"
     assert rows(world, message, message.c.direction == "out")[1].state == "unsure"
     assert settle_unsure(world.hub.store, world.clock.now(), unsure.id, sent=False)
@@ -278,7 +282,7 @@ def test_another_ones_order_number_is_a_claim_and_joins_nobody(world):
     )
     world.mail(text="Où est ma commande CMD-2026-0042 ?", proof="verified", **{"from": "eve@customer.example"})
     world.go()
-    order, = world.far.tickets["1"]["value"].orders
+    (order,) = world.far.tickets["1"]["value"].orders
     assert (str(order.proof), order.facts["owner"]) == ("claimed", "other")
     assert len(rows(world, customer)) == 1
     assert [o.proof for o in rows(world, message_order)] == ["claimed"]
