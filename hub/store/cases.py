@@ -52,7 +52,7 @@ suggestion = sa.Table(
     metadata,
     id_column(),
     ref("case"),
-    ref("message", index=True),
+    ref("message"),
     ref("answer"),
     sa.Column("matcher", sa.String(80), nullable=False),
     sa.Column("rank", sa.Integer, nullable=False),

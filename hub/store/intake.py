@@ -54,7 +54,7 @@ message = sa.Table(
     sa.Column("instance", sa.String(80), nullable=False),
     sa.Column("direction", sa.String(3), nullable=False),
     ref("identity"),  # the customer's side
-    ref("case", nullable=True, index=True),
+    ref("case", nullable=True),
     ref("agent", nullable=True),
     sa.Column("at", At, nullable=False),  # when it was said, as far as we know
     sa.Column("received_at", At, nullable=False),

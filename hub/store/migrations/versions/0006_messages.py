@@ -42,7 +42,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_message"),
         sa.UniqueConstraint("content_key", name="uq_message_content_key"),
     )
-    op.create_index("ix_message_case_id", "message", ["case_id"], unique=False)
     op.create_index("ix_message_case_id_at", "message", ["case_id", "at", "id"], unique=False)
     op.create_index("ix_message_identity_id_at", "message", ["identity_id", "at", "id"], unique=False)
     op.create_index("ix_message_raw_id", "message", ["raw_id"], unique=False)

@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("message_id", "answer_id", name="uq_suggestion_message_id_answer_id"),
     )
     op.create_index("ix_suggestion_case_id_message_id", "suggestion", ["case_id", "message_id", "rank"], unique=False)
-    op.create_index("ix_suggestion_message_id", "suggestion", ["message_id"], unique=False)
     op.create_table(
         "delivery",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
