@@ -38,7 +38,7 @@ _FAILURE = re.compile(
     re.IGNORECASE,
 )
 _SAYS_WHY = re.compile(
-    r"unknown|invalid|no such|not found|fail|reject|(?:does not|doesn't) exist|doesn't have|\b55\d\b|\b5\.\d\.\d",
+    r"unknown|invalid|no such|not found|reject|(?:does not|doesn't) exist|doesn't have|\b55\d\b|\b5\.\d\.\d",
     re.IGNORECASE,
 )
 _DELAY = re.compile(

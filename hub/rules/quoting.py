@@ -67,13 +67,15 @@ def split(text: str) -> Parts:
         if not text.isascii()
         else [*map(str.strip, lines)]
     )
-    labels = _Quotes(bare).labels()
+    quotes = _Quotes(bare)
+    labels = quotes.labels()
     for start, end in list(_runs(labels, _NEW)):
         _Signature(lines, bare, labels).label(start, end)
     reply, quoted, signature = (_joined(lines, labels, kind) for kind in (_NEW, _QUOTED, _SIGNED))
-    if not reply and signature and not quoted:
-        return Parts(signature, "", "")
-    return Parts(reply, quoted, signature)
+    if reply or quotes.introduced:
+        return Parts(reply, quoted, signature)
+    # Marked lines that nobody introduces, or a formula, and nothing else: then that is what is said.
+    return Parts(quoted, "", signature) if quoted else Parts(signature, "", "")
 
 
 def _runs(labels: list[int], kind: int) -> Iterator[tuple[int, int]]:
@@ -98,6 +100,7 @@ class _Quotes:
         self._bare = bare
         self._labels = [_NEW] * len(bare)
         self._first_new = len(bare)  # the first line somebody wrote anew
+        self.introduced = False
 
     def labels(self) -> list[int]:
         i = 0
@@ -120,8 +123,8 @@ class _Quotes:
                 return after
             if FORWARDED.fullmatch(line):
                 return len(self._bare)  # forwarded text is news to whoever gets it
-            if ORIGINAL.fullmatch(line) and (after := self._quote(i, i + 1, cuts=True)):
-                return after
+            if ORIGINAL.fullmatch(line):
+                return self._quote(i, i + 1, cuts=True) or i + 1
         if line[0].isalnum() or not _RULE.fullmatch(line):
             self._first_new = min(self._first_new, i)
         return i + 1
@@ -135,6 +138,7 @@ class _Quotes:
         if not marked:
             end = len(self._bare)
         self._labels[start:end] = [_QUOTED] * (end - start)
+        self.introduced = True
         return end
 
     def _attribution(self, last: int) -> int:
