@@ -44,12 +44,13 @@ def person() -> Login | None:
 
 
 def language() -> str:
-    """The language of the page: the person's choice, else what the browser asks for."""
-    chosen = request.cookies.get("language", "")
-    somebody = person()
-    if somebody is not None and somebody.language:
-        chosen = somebody.language
-    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+    """The language of the page: the person's choice, else what the browser asks for. Found once a request."""
+    if "language" not in g:
+        somebody = person()
+        chosen = (somebody.language if somebody is not None else "") or request.cookies.get("language", "")
+        asked = request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+        g.language = chosen if chosen in LANGUAGES else asked
+    return str(g.language)
 
 
 def say(key: str, **values: object) -> str:

@@ -379,7 +379,20 @@ def _others(rows: Braid, answers: dict[str, int]) -> None:
 
 
 def _crowd(rows: Braid) -> None:
-    names = ["Inès Rousseau", "Paul Lefèvre", "Chloé Bonnet", "Marc-Antoine de la Villardière-Saint-Cyr", "Olivia Hart", "Tomás Herrera", "Léa Garnier", "Hugo Masson", "Emma Leroy", "Karim Haddad", "Sofía Núñez", "George Pell"]
+    names = [
+        "Inès Rousseau",
+        "Paul Lefèvre",
+        "Chloé Bonnet",
+        "Marc-Antoine de la Villardière-Saint-Cyr",
+        "Olivia Hart",
+        "Tomás Herrera",
+        "Léa Garnier",
+        "Hugo Masson",
+        "Emma Leroy",
+        "Karim Haddad",
+        "Sofía Núñez",
+        "George Pell",
+    ]
     for n, name in enumerate(names):
         (who,) = rows.customer(
             name,

@@ -492,41 +492,46 @@ def test_every_text_a_template_says_exists_and_every_text_is_said() -> None:
         for f in part.iterdir()
         if f.name.endswith((".html", ".py"))
     ]
-    everything = "\n".join(sources)
+    everything = "\n".join(sources).replace("'", '"')
     known = {key.removeprefix("admin.") for key in catalogue() if key.startswith("admin.")}
-    said = set(re.findall(r'(?:\bt|say)\(\s*"([a-z_]+\.[a-z_0-9]+)"', everything.replace("'", '"')))
+    said = set(re.findall(r'(?:\bt|say)\(\s*"([a-z_]+\.[a-z_0-9]+)"\s*[,)]', everything))
     assert said - known == set()
-    composed = {
-        "dates",
-        "delivery",
-        "ability",
-        "band",
-        "outcome",
-        "proof",
-        "identity",
-        "language",
-        "link",
-        "health",
-        "kind",
-        "strand",
-        "case",
-        "event",
-        "data",
-        "alert",
-        "alert_do",
-        "error",
-        "entry",
-        "order",
-        "sizes",
-        "login",
-        "nav",
-        "overview",
-        "deliveries",
-        "answers",
-        "customers",
-        "suggest",
-    }
-    unsaid = {key for key in known - said if key.partition(".")[0] not in composed}
+    # Keys made of parts (`word("delivery", state)`) are held by the pages' own tests.
+    composed = set(
+        [
+            "dates",
+            "delivery",
+            "ability",
+            "band",
+            "outcome",
+            "proof",
+            "identity",
+            "language",
+            "link",
+            "health",
+            "kind",
+            "strand",
+            "case",
+            "event",
+        ]
+    )
+    composed |= set(
+        [
+            "data",
+            "alert",
+            "alert_do",
+            "error",
+            "entry",
+            "order",
+            "sizes",
+            "login",
+            "nav",
+            "overview",
+            "deliveries",
+            "answers",
+        ]
+    )
+    unsaid = {k for k in known if f'"{k}"' not in everything and k.partition(".")[0] not in composed}
     assert unsaid == set()
 
 

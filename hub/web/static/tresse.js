@@ -3,7 +3,7 @@
 
 // Pages are written on the server in the reader's zone; the log-in page already tells it.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-if (zone) document.cookie = `zone=${encodeURIComponent(zone)};path=/;max-age=31536000;samesite=lax`;
+if (zone) document.cookie = `zone=${zone};path=/;max-age=31536000;samesite=lax`;
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
