@@ -41,6 +41,8 @@ def configure(level: str = "INFO", style: str = "line") -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up at each line: tests exchange it
         cache_logger_on_first_use=False,
     )
+    # A tick that finds the last one still at work is skipped on purpose.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # Libraries speak through logging; their chatter (a URL with a token in it) stays below WARNING.
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True

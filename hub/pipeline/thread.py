@@ -95,9 +95,9 @@ def _choose(one: Said, known: dict[str, list[tuple[int, int]]], there: dict[tupl
 
 
 def _opens(one: Said) -> bool:
-    """A person's new words open a case; a machine's mail and a desk's own talk do not."""
+    """A person's new words open a case; a machine's mail and what we say ourselves do not."""
     if one.message.direction is Direction.OUT:
-        one.orphan = True
+        one.orphan = bool(one.message.remote_case)  # said on a ticket that the hub does not keep
         return False
     return not one.message.automatic
 
