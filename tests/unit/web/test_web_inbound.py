@@ -1,0 +1,112 @@
+"""What other systems push, and what supervisors ask."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from hub.sdk import Rejected, Reply, Request, Unavailable
+from hub.store import access
+from hub.store.health import note
+from tests.unit.braid import NOON
+from tests.unit.small_hub import SmallHub
+
+
+def test_what_is_pushed_arrives_as_it_was_sent(hub: SmallHub, client: FlaskClient) -> None:
+    seen: list[Request] = []
+
+    def answering(_instance: str, request: Request) -> Reply:
+        seen.append(request)
+        return Reply(202, b"taken", "text/x-own", {"X-Own": "1"})
+
+    hub.answering = answering
+    answer = client.put(
+        "/in/contact/a/b?c=d", data=b"\x00raw\xff", content_type="application/x", headers={"X-Sign": "s"}
+    )
+    assert (answer.status_code, answer.data, answer.headers["X-Own"]) == (202, b"taken", "1")
+    assert answer.headers["Content-Type"] == "text/x-own"
+    (request,) = seen
+    assert (request.method, request.path, dict(request.query), request.body) == (
+        "PUT",
+        "a/b",
+        {"c": "d"},
+        b"\x00raw\xff",
+    )
+    assert request.headers["x-sign"] == "s"
+    assert request.remote == "127.0.0.1"
+
+
+def test_a_form_is_parsed_and_its_raw_body_kept(hub: SmallHub, client: FlaskClient) -> None:
+    seen: list[Request] = []
+    hub.answering = lambda _i, r: seen.append(r) or Reply()  # type: ignore[func-returns-value]
+    client.post("/in/contact", data={"email": "a@customer.example", "photo": (BytesIO(b"picture"), "p.png")})
+    client.post("/in/contact", data={"email": "é"})
+    multipart, plain = seen
+    assert multipart.form == {"email": "a@customer.example"}
+    assert [(f.name, f.data[:3]) for f in multipart.files] == [("p.png", b"pic")]
+    assert b"form-data" in multipart.body
+    assert (plain.form, plain.body) == ({"email": "é"}, b"email=%C3%A9")
+
+
+def test_the_method_options_reaches_the_instance(hub: SmallHub, client: FlaskClient) -> None:
+    hub.answering = lambda _i, r: Reply(204, headers={"Access-Control-Allow-Origin": r.method})
+    assert client.options("/in/contact").headers["Access-Control-Allow-Origin"] == "OPTIONS"
+
+
+def test_an_unknown_instance_is_404(client: FlaskClient) -> None:
+    assert client.post("/in/nobody").status_code == 404
+    assert client.post("/in/support").status_code == 404  # configured, but it does not accept
+
+
+@pytest.mark.parametrize("error", [Unavailable("disk"), RuntimeError("boom: customer text")])
+def test_what_cannot_be_kept_is_asked_for_again(
+    hub: SmallHub, client: FlaskClient, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answering(_instance: str, _request: Request) -> Reply:
+        raise error
+
+    hub.answering = answering
+    answer = client.post("/in/contact")
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "customer text" not in caplog.text + answer.text
+
+
+def test_what_will_never_be_accepted_is_refused(hub: SmallHub, client: FlaskClient) -> None:
+    def answering(_instance: str, _request: Request) -> Reply:
+        raise Rejected("no such event")
+
+    hub.answering = answering
+    assert client.post("/in/contact").status_code == 400
+
+
+def test_alive_and_ready(hub: SmallHub, client: FlaskClient) -> None:
+    assert client.get("/healthz").json == {"status": "ok"}
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ok", "checks": {"database": "ok", "engine": "ok"}})
+    with hub.store.read() as connection:
+        assert connection.scalar(sa.select(note.c.value).where(note.c.key == "web.ready"))
+
+
+def test_an_engine_that_stopped_is_unready(hub: SmallHub, client: FlaskClient) -> None:
+    hub.engine = type("Stopped", (), {"alive": lambda self: False})()  # type: ignore[attr-defined]
+    answer = client.get("/readyz")
+    del hub.engine  # type: ignore[attr-defined]
+    assert answer.status_code == 503
+    assert answer.json is not None
+    assert "restart" in answer.json["checks"]["engine"]
+
+
+def test_figures_for_this_machine_or_a_token(hub: SmallHub, client: FlaskClient) -> None:
+    text = client.get("/metrics").text
+    assert "tresse_messages " in text
+    assert 'tresse_instance_health{instance="rt"} 1.0' in text
+    assert client.get("/metrics", environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code == 403
+    assert client.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 403
+    with hub.store.write() as connection:
+        token = access.add_token(connection, "prometheus", ["read"], NOON)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert client.get("/metrics", environ_base={"REMOTE_ADDR": "192.0.2.1"}, headers=headers).status_code == 200
