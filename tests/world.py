@@ -64,7 +64,7 @@ class Inline:
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as a future does
             future.set_exception(error)
         return future
 

@@ -66,7 +66,7 @@ def a_mail_becomes_an_enriched_ticket(shop: Shop) -> tuple[str, str]:
         "Bonjour,\n\nJe n'ai toujours pas reçu ma commande CMD-2026-0042. Où est mon colis ?\n\nCordialement,\nAlice Martin",
         "Ma commande CMD-2026-0042",
     )
-    ticket = eventually(lambda: shop.tickets(), 30, "a ticket in the desk")[0]
+    ticket = eventually(shop.tickets, 30, "a ticket in the desk")[0]
     assert ticket["requestors"] == [ALICE]
     assert ticket["Subject"] == "Ma commande CMD-2026-0042"
     fields = ticket["fields"]
@@ -86,7 +86,7 @@ def a_mail_becomes_an_enriched_ticket(shop: Shop) -> tuple[str, str]:
     (comment,) = eventually(lambda: shop.rt.texts(ticket["id"], "Comment"), 15, "the internal comment")
     assert ANSWER in comment
     assert comment.count(" %") >= 3 or comment.count("%") >= 3
-    (acknowledgement,) = eventually(lambda: shop.acknowledgements(), 15, "the acknowledgement")
+    (acknowledgement,) = eventually(shop.acknowledgements, 15, "the acknowledgement")
     assert number in acknowledgement["Subject"]
     assert "Bonjour" in words(acknowledgement)
     assert number in words(acknowledgement)

@@ -289,11 +289,44 @@ def test_no_bytes_fail(data: bytes) -> None:
 
 
 NAMES = st.sampled_from(
-    [b"From", b"To", b"Subject", b"Date", b"Message-ID", b"References", b"Content-Type", b"Content-Transfer-Encoding", b"Content-Disposition", b"Return-Path", b"Authentication-Results", b"Auto-Submitted", b"List-Id", b"X-Loop"]
+    [
+        b"From",
+        b"To",
+        b"Subject",
+        b"Date",
+        b"Message-ID",
+        b"References",
+        b"Content-Type",
+        b"Content-Transfer-Encoding",
+        b"Content-Disposition",
+        b"Return-Path",
+        b"Authentication-Results",
+        b"Auto-Submitted",
+        b"List-Id",
+        b"X-Loop",
+    ]
 )
 VALUES = st.lists(
     st.sampled_from(
-        [b"a@x", b"<", b">", b"=?utf-8?Q?", b"=C3", b"?=", b"multipart/mixed", b"; boundary=b", b"; charset=utf-7", b"\xe9", b'"', b"base64", b"quoted-printable", b"message/rfc822", b"multipart/report", b"attachment; filename*0*=", b"mx; dkim=pass"]
+        [
+            b"a@x",
+            b"<",
+            b">",
+            b"=?utf-8?Q?",
+            b"=C3",
+            b"?=",
+            b"multipart/mixed",
+            b"; boundary=b",
+            b"; charset=utf-7",
+            b"\xe9",
+            b'"',
+            b"base64",
+            b"quoted-printable",
+            b"message/rfc822",
+            b"multipart/report",
+            b"attachment; filename*0*=",
+            b"mx; dkim=pass",
+        ]
     ),
     max_size=4,
 ).map(b"".join)
