@@ -43,7 +43,11 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The hub in numbers. `backlog` is the age in seconds of the oldest thing that should be done by now."""
+    """The hub in numbers.
+
+    `judged` are messages with suggestions that an agent has answered since; for `served` of them a
+    suggestion was used or edited. `backlog` is the age in seconds of the oldest thing that is due.
+    """
 
     customers: int
     cases: int
@@ -53,6 +57,8 @@ class Counts:
     steps: int
     deliveries: dict[str, int]
     outcomes: dict[str, int]
+    judged: int
+    served: int
     backlog: float
 
 
@@ -89,6 +95,8 @@ def counts(connection: Connection, now: datetime) -> Counts:
         steps=_count(connection, step, step.c.state == "waiting"),
         deliveries=_by(connection, delivery.c.state),
         outcomes=_by(connection, suggestion.c.outcome, suggestion.c.outcome != ""),
+        judged=_messages_with(connection, suggestion.c.outcome != ""),
+        served=_messages_with(connection, suggestion.c.outcome.in_(("used", "edited"))),
         backlog=backlog_age(connection, now),
     )
 
@@ -130,6 +138,10 @@ def last_day(connection: Connection, now: datetime, hours: int = 24) -> list[Hou
 
 def _count(connection: Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
     return connection.scalar(sa.select(sa.func.count()).select_from(table).where(*where)) or 0
+
+
+def _messages_with(connection: Connection, outcome: sa.ColumnElement[bool]) -> int:
+    return connection.scalar(sa.select(sa.func.count(suggestion.c.message_id.distinct())).where(outcome)) or 0
 
 
 def _by(connection: Connection, column: sa.Column[str], *where: sa.ColumnElement[bool]) -> dict[str, int]:

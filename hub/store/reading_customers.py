@@ -147,12 +147,7 @@ def person(connection: Connection, customer_id: int) -> Person | None:
     ids = [i.id for i in rows[0].identities]
     return Person(
         rows[0],
-        tuple(
-            filled(ProfileRow, row)
-            for row in connection.execute(
-                sa.select(profile).where(profile.c.identity_id.in_(ids)).order_by(profile.c.fetched_at.desc()).limit(20)
-            ).mappings()
-        ),
+        _profiles(connection, ids),
         tuple(
             filled(CaseRow, row)
             for row in connection.execute(
@@ -227,6 +222,13 @@ def _latest(rows: Any) -> dict[int, datetime]:
         if at is not None and (owner not in latest or at > latest[owner]):
             latest[owner] = at
     return latest
+
+
+def _profiles(connection: Connection, identities: list[int]) -> tuple[ProfileRow, ...]:
+    """Each profile once, as it was fetched last: a CRM is asked about every identity of a customer."""
+    query = sa.select(profile).where(profile.c.identity_id.in_(identities)).order_by(profile.c.fetched_at).limit(50)
+    freshest = {(r["instance"], r["remote_id"]): filled(ProfileRow, r) for r in connection.execute(query).mappings()}
+    return tuple(freshest.values())
 
 
 def _orders_of(connection: Connection, identities: list[int]) -> tuple[OrderRow, ...]:
