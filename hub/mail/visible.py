@@ -17,6 +17,8 @@ _DEEP = 250
 _MANY = 2000
 """Tags; below this even the worst nesting costs less than 0.1 s."""
 
+_LARGE, _HUGE = 200_000, 1_000_000
+"""Characters: pages above the first lose the pictures written into them, above the second their tags."""
 _DEEPEST_QUOTE = 10
 """Levels of citation shown; nobody reads further."""
 
@@ -27,6 +29,7 @@ _LINES = "p|div|tr|li|ul|ol|table|h1|h2|h3|h4|h5|h6|pre|hr|dt|dd|br|blockquote|a
 _MARKED = _CELLS.union(_LINES.split("|"))
 _QUOTE_CLASSES = frozenset({"gmail_quote", "protonmail_quote", "yahoo_quoted"})
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]*)")
+_PICTURE = re.compile(r"(?<=data:)[^\s\"'<>]{1000,}+")
 _ANY_TAG = re.compile(r"<[^<>]*+>")
 _LEAVES = frozenset({"br", "img", "hr", "meta", "link", "input", "col", "wbr", "p", "li", "td", "tr", "th"})
 
@@ -41,7 +44,9 @@ def visible_text(source: str) -> str:
     """The text of an HTML document. Never raises."""
     if any(mark in source for mark in _MARKS):
         source = _ANY_MARK.sub("", source)
-    if source.count("<") > _MANY and _depth(source) > _DEEP:
+    if len(source) > _LARGE:
+        source = _PICTURE.sub("", source)
+    if len(source) > _HUGE or (source.count("<") > _MANY and _depth(source) > _DEEP):
         return html.unescape(_ANY_TAG.sub(" ", source)).strip()
     tree = LexborHTMLParser(source)
     tree.strip_tags(_UNSEEN)

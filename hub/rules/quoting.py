@@ -28,6 +28,8 @@ from hub.rules.quotewords import (
     WROTE,
 )
 
+_LENGTH = 200_000
+"""Characters of a text taken apart: a hundred pages."""
 _LONG = 400
 """Characters above which a line is prose, whatever it begins with."""
 _ATTRIBUTION_LINES = 5
@@ -47,6 +49,7 @@ _NAME_LINE = re.compile(r"(?:[-~/]{1,2}|[–—] ?)([^\W\d_][\w.'’-]*(?: [^\W\
 _RULES = frozenset({"--", "__", "=="})
 _MARKS = (">", "＞")
 _ENDS = (":", "：")
+_ADDRESS_ENDS = (">:", ">：")
 _NEW, _QUOTED, _SIGNED = range(3)
 
 
@@ -60,6 +63,8 @@ class Parts(NamedTuple):
 
 def split(text: str) -> Parts:
     """Take a mail's plain text apart. Never raises."""
+    if len(text) > _LENGTH:
+        return _of_long(text)
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
     lines = text.split("\n")
     bare = (
@@ -76,6 +81,15 @@ def split(text: str) -> Parts:
         return Parts(reply, quoted, signature)
     # Marked lines that nobody introduces, or a formula, and nothing else: then that is what is said.
     return Parts(quoted, "", signature) if quoted else Parts(signature, "", "")
+
+
+def _of_long(text: str) -> Parts:
+    """Only the beginning is taken apart. The rest is a log or a bomb; it stays with what it follows."""
+    cut = text.rfind("\n", 0, _LENGTH) + 1 or _LENGTH
+    reply, quoted, signature = split(text[:cut])
+    if quoted and text[:cut].rstrip().endswith(quoted[-_LONG:]):
+        return Parts(reply, quoted + "\n" + text[cut:].rstrip(), signature)
+    return Parts(f"{reply}\n{text[cut:]}".strip(), quoted, signature)
 
 
 def _runs(labels: list[int], kind: int) -> Iterator[tuple[int, int]]:
@@ -146,6 +160,9 @@ class _Quotes:
         top = last
         while top > max(0, last - _ATTRIBUTION_LINES + 1) and self._continues(top - 1):
             top -= 1
+        whole = self._text(top, last)
+        if not (WROTE.search(whole) or whole.endswith(_ADDRESS_ENDS)):
+            return 0
         start = next((i for i in range(last, top - 1, -1) if _attributes(self._text(i, last))), -1)
         if start < 0:
             return 0
@@ -188,7 +205,7 @@ class _Quotes:
 
 def _attributes(text: str) -> bool:
     """A verb of writing; or date, name and address without one, as Gmail wrote for years."""
-    return bool(WROTE.search(text)) or ("@" in text and text.endswith((">:", ">：")) and text[:1].isdigit())
+    return bool(WROTE.search(text)) or (text.endswith(_ADDRESS_ENDS) and _DIGIT.match(text) is not None)
 
 
 class _Signature:

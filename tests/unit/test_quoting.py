@@ -209,6 +209,14 @@ def test_an_empty_mail() -> None:
         assert split(text) == Parts("", "", "")
 
 
+def test_of_a_very_long_text_the_beginning_is_taken_apart_and_nothing_is_lost() -> None:
+    log = "2025-03-03 10:11 something happened\n" * 20_000
+    assert split("Hello,\n\n" + log).reply == ("Hello,\n\n" + log).strip()
+    parts = split("It came.\n\n-----Original Message-----\nFrom: Shop\n\n" + log)
+    assert parts.reply == "It came."
+    assert parts.quoted.count("happened") == 20_000
+
+
 HOSTILE = [
     "On " * 60_000,
     "On \n" * 60_000,
@@ -229,6 +237,8 @@ HOSTILE = [
     "Sent from my " * 20_000,
     "\u00a0" * 100_000,
     "a écrit :\n> x\n" * 20_000,
+    ":\n" * 2_000_000,
+    "De: a\n" * 1_000_000,
 ]
 
 
