@@ -27,7 +27,9 @@ class Web:
             threads=hub.config.web.threads,
             ident="Tresse",
             channel_timeout=60,
-            clear_untrusted_proxy_headers=True,
+            # The app judges forwarded requests itself (web.proxies); a request that came through a
+            # proxy must not look like a local one, which it would without these headers.
+            clear_untrusted_proxy_headers=False,
         )
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 

@@ -15,9 +15,10 @@ from sqlalchemy.engine import Connection
 from hub.instances import Bug, Instance
 from hub.pipeline.parts import Parts
 from hub.pipeline.resolve import canonical, resolve
-from hub.sdk import Identity, KnowsCustomers, KnowsOrders, OrderFacts, Profile, TresseError
+from hub.sdk import Identity, KnowsCustomers, KnowsOrders, OrderFacts, Profile, Proof, TresseError
 from hub.store import upsert
 from hub.store.customers import customer, identity, order, profile
+from hub.store.intake import message, message_order
 from hub.store.joining import join
 
 FRESH = timedelta(hours=1)
@@ -152,3 +153,33 @@ def _keep_order(connection: Connection, parts: Parts, instance: str, number: str
     }
     insert = upsert(connection, order).values(number=number, instance=instance, **row)
     connection.execute(insert.on_conflict_do_update(index_elements=["number", "instance"], set_=row))
+
+
+def verify_orders(parts: Parts, message_id: int) -> None:
+    """Mark a message's order numbers as verified where its proven sender owns them; all others stay claims."""
+    with parts.store.read() as connection:
+        said = connection.execute(
+            sa.select(message.c.proof, identity.c.customer_id)
+            .join(identity, identity.c.id == message.c.identity_id)
+            .where(message.c.id == message_id)
+        ).one()
+        if said.proof != str(Proof.VERIFIED):
+            return
+        facts = connection.execute(
+            sa.select(order.c.number, order.c.owners)
+            .join(message_order, message_order.c.number == order.c.number)
+            .where(message_order.c.message_id == message_id)
+        ).all()
+        mine = set(
+            connection.execute(
+                sa.select(identity.c.kind, identity.c.value).where(identity.c.customer_id == said.customer_id)
+            ).all()
+        )
+    owned = {row.number for row in facts if any(tuple(owner) in mine for owner in row.owners)}
+    if owned:
+        with parts.store.write() as connection:
+            connection.execute(
+                sa.update(message_order)
+                .where(message_order.c.message_id == message_id, message_order.c.number.in_(owned))
+                .values(proof=str(Proof.VERIFIED))
+            )

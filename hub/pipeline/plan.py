@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from hub.log import logger
 from hub.pipeline.acknowledge import remember, why_not
-from hub.pipeline.enrich import enrich
+from hub.pipeline.enrich import enrich, verify_orders
 from hub.pipeline.owe import owe, owe_acknowledgement
 from hub.pipeline.parts import Parts
 from hub.pipeline.replies import answered
@@ -75,6 +75,8 @@ def _plan_message(parts: Parts, answers: Answers, said: sa.Row[Any], late: int) 
             sa.select(message_order.c.number).where(message_order.c.message_id == said.id)
         ).all()
     complete = enrich(parts, said.identity_id, orders)
+    if orders:
+        verify_orders(parts, said.id)
     if said.case_id is None or (late and not complete) or _is_history(parts, said):
         return complete
     found: list[Suggestion] = []

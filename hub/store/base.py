@@ -6,7 +6,7 @@ database, cheap to index, and exact enough to order a timeline (ties fall to the
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +20,8 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """SQLite only numbers rows by itself in a column called INTEGER."""
@@ -42,12 +44,12 @@ def to_ms(at: datetime) -> int:
     """Milliseconds since 1970. A naive datetime is a bug and raises ValueError."""
     if at.tzinfo is None:
         raise ValueError("naive datetime: times in the hub carry their zone")
-    return int(at.timestamp() * 1000)
+    return (at - _EPOCH) // timedelta(milliseconds=1)  # exact: a float loses a millisecond now and then
 
 
 def from_ms(ms: int) -> datetime:
     """The UTC datetime of `ms`."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=ms)
 
 
 def id_column() -> sa.Column[int]:

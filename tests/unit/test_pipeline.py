@@ -272,6 +272,7 @@ def test_a_single_profile_joins_its_addresses_and_several_join_nothing(world):
     assert (value.customer.name, value.customer.segment) == ("Alice Martin", "gold")
     assert {(i.kind, i.value) for i in value.customer.identities} == {(i.kind, i.value) for i in alice}
     assert [(str(o.proof), o.state, o.facts["owner"]) for o in value.orders] == [("verified", "shipped", "same")]
+    assert [o.proof for o in rows(world, message_order)] == ["verified"]
     assert len(rows(world, link)) == 1
     assert len({i.customer_id for i in rows(world, identity)}) == 2
 
