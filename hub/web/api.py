@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from hub.pipeline.replay import replay_delivery, replay_raw, settle_unsure
 from hub.store import timeline
 from hub.store.access import write_audit
-from hub.store.overview import Counts, counts, health_rows
+from hub.store.overview import Alert, Counts, counts, health_rows, open_alerts
 from hub.store.reading_answers import AnswerRow, answers
 from hub.store.reading_cases import CaseFacts, OrderOnCase, RefRow, case_view
 from hub.store.reading_customers import CustomerRow, Person, customers, person
@@ -214,6 +214,14 @@ def list_instances() -> Any:
     """Health as the admin's first page shows it."""
     with here.reading() as connection:
         return {"instances": instance_views(here.hub(), health_rows(connection))}
+
+
+@blueprint.get("/alerts")
+@operation("What needs a person now, newest first", scope="read", returns={"alerts": tuple[Alert, ...]})
+def list_alerts() -> Any:
+    """One alert per cause; it goes when the cause is gone."""
+    with here.reading() as connection:
+        return {"alerts": open_alerts(connection)}
 
 
 @blueprint.get("/plugins")
