@@ -67,6 +67,7 @@ GETS = (
     ("instances", "/api/v1/instances"),
     ("answers", "/api/v1/answers"),
     ("figures", "/api/v1/figures"),
+    ("alerts", "/api/v1/alerts"),
 )
 
 
