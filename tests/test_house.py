@@ -123,8 +123,9 @@ def test_a_sample_parses_with_its_model(component: type[Component[Any]], tmp_pat
 
 
 def contract_classes() -> Iterator[type[Contract]]:
-    for file in sorted((ROOT / "tests" / "plugins").glob("test_*.py")):
-        for thing in vars(importlib.import_module(f"tests.plugins.{file.stem}")).values():
+    for file in sorted((ROOT / "tests" / "plugins").rglob("test_*.py")):
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for thing in vars(importlib.import_module(name)).values():
             if isinstance(thing, type) and issubclass(thing, Contract) and hasattr(thing, "component"):
                 yield thing
 

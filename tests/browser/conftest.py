@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ import pytest
 from tests.browser.seed import PASSWORD, seed
 from tests.unit.small_hub import CONFIG, SmallHub, small_hub
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 MORE = '[channels.ventes]\nuse = "mail"\n'
 
 
@@ -44,18 +42,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     server.close()
     thread.join(5)
     hub.store.close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM:
-        pytest.skip("no Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 def come_in(page: Any, site: Site, name: str = "camille") -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from werkzeug.serving import make_server
@@ -16,8 +16,6 @@ from hub.sdk import Message, Raw, Request, Upload
 from plugins.channels.form.channel import FormChannel
 from plugins.channels.form.settings import FormSettings
 from tests.plugins.lent import lend
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 pytestmark = pytest.mark.browser
 
@@ -53,41 +51,36 @@ class Served:
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
     one = Served()
     yield one
     one.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_a_customer_writes_errs_and_mends(served: Served, width: int, scheme: str) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, locale="fr-FR", java_script_enabled=False
-        )
-        said: list[str] = []
-        page.on("console", lambda line: said.append(line.text))
-        page.goto(served.address)
-        assert page.locator("#homepage").bounding_box()["x"] < 0  # people do not see the trap
-        assert page.locator("main").bounding_box()["width"] <= width
-        page.get_by_label("Votre nom").fill("Alice")
-        page.get_by_label("Votre adresse e-mail").fill("alice@localhost")
-        page.get_by_label("Sujet").fill("Retour")
-        page.get_by_label("Votre message").fill("Bonjour,\n\noù est ma commande ?")
-        page.get_by_label("Fichiers").set_input_files({"name": "f.pdf", "mimeType": "x/y", "buffer": b"%PDF-1.7"})
-        page.get_by_role("button", name="Envoyer").click()
-        assert "incomplète" in page.get_by_role("alert").inner_text()
-        assert page.get_by_label("Votre message").input_value() == "Bonjour,\n\noù est ma commande ?"
-        assert served.raws == []
-        page.get_by_label("Votre adresse e-mail").fill("alice@customer.example")
-        page.get_by_role("button", name="Envoyer").click()
-        page.wait_for_url("**/in/contact?sent=1&lang=fr")
-        assert "bien arrivé" in page.get_by_role("status").inner_text()
-        assert not [line for line in said if "Content Security Policy" in line]
-        browser.close()
+def test_a_customer_writes_errs_and_mends(served: Served, browser: Any, width: int, scheme: str) -> None:
+    page = browser.new_page(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, locale="fr-FR", java_script_enabled=False
+    )
+    said: list[str] = []
+    page.on("console", lambda line: said.append(line.text))
+    page.goto(served.address)
+    assert page.locator("#homepage").bounding_box()["x"] < 0  # people do not see the trap
+    assert page.locator("main").bounding_box()["width"] <= width
+    page.get_by_label("Votre nom").fill("Alice")
+    page.get_by_label("Votre adresse e-mail").fill("alice@localhost")
+    page.get_by_label("Sujet").fill("Retour")
+    page.get_by_label("Votre message").fill("Bonjour,\n\noù est ma commande ?")
+    page.get_by_label("Fichiers").set_input_files({"name": "f.pdf", "mimeType": "x/y", "buffer": b"%PDF-1.7"})
+    page.get_by_role("button", name="Envoyer").click()
+    assert "incomplète" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Votre message").input_value() == "Bonjour,\n\noù est ma commande ?"
+    assert served.raws == []
+    page.get_by_label("Votre adresse e-mail").fill("alice@customer.example")
+    page.get_by_role("button", name="Envoyer").click()
+    page.wait_for_url("**/in/contact?sent=1&lang=fr")
+    assert "bien arrivé" in page.get_by_role("status").inner_text()
+    assert not [line for line in said if "Content Security Policy" in line]
+    page.close()
     (raw,) = served.raws
     (found,) = served.form.read(raw)
     assert isinstance(found, Message)
