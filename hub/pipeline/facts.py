@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from hub.pipeline.thread import Happened, Said
 from hub.rules.identities import clean_name
+from hub.store import next_ids
 from hub.store.intake import attachment, event, message, message_body, message_order
 
 Ids = Mapping[tuple[str, str], int]
@@ -19,9 +20,9 @@ def insert_messages(connection: Connection, said: Sequence[Said], ids: Ids) -> N
     """Insert the messages with their bodies, order numbers and attachments."""
     if not said:
         return
-    made = connection.scalars(
-        sa.insert(message).returning(message.c.id, sort_by_parameter_order=True), [_row(one, ids) for one in said]
-    ).all()
+    made = next_ids(connection, message, len(said))
+    rows = [{"id": number, **_row(one, ids)} for number, one in zip(made, said, strict=True)]
+    connection.execute(sa.insert(message), rows)
     numbered = list(zip(made, said, strict=True))
     connection.execute(
         sa.insert(message_body),

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.sdk import Page, Raw
-from hub.store import Store, upsert
+from hub.store import Store, next_ids, upsert
 from hub.store.intake import cursor, raw, step
 
 
@@ -52,8 +52,10 @@ def _new(connection: Connection, instance: str, page: Page) -> list[tuple[Raw, s
 
 
 def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], now: datetime) -> None:
+    ids = next_ids(connection, raw, len(fresh))
     rows = [
         {
+            "id": number,
             "instance": instance,
             "source_key": r.key,
             "received_at": now,
@@ -62,9 +64,9 @@ def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], n
             "facts": dict(r.facts),
             "data": r.data,
         }
-        for r, digest in fresh
+        for number, (r, digest) in zip(ids, fresh, strict=True)
     ]
-    ids = connection.scalars(sa.insert(raw).returning(raw.c.id, sort_by_parameter_order=True), rows).all()
+    connection.execute(sa.insert(raw), rows)
     connection.execute(
         sa.insert(step),
         [{"raw_id": i, "stage": "read", "state": "waiting", "instance": instance, "due_at": now} for i in ids],

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from hub.rules import identities
 from hub.sdk import Identity
+from hub.store import next_ids
 from hub.store.customers import customer, identity
 
 Key = tuple[str, str]
@@ -55,12 +56,15 @@ def _known(connection: Connection, by_key: dict[Key, Identity]) -> dict[Key, int
 
 
 def _make(connection: Connection, missing: list[Identity], now: datetime) -> dict[Key, int]:
-    names = [{"name": one.name[:200], "created_at": now} for one in missing]
-    customers = connection.scalars(
-        sa.insert(customer).returning(customer.c.id, sort_by_parameter_order=True), names
-    ).all()
+    customers = next_ids(connection, customer, len(missing))
+    names = [
+        {"id": owner, "name": one.name[:200], "created_at": now} for one, owner in zip(missing, customers, strict=True)
+    ]
+    connection.execute(sa.insert(customer), names)
+    numbers = next_ids(connection, identity, len(missing))
     rows = [
         {
+            "id": number,
             "kind": one.kind,
             "value": one.value,
             "name": one.name[:200],
@@ -68,10 +72,10 @@ def _make(connection: Connection, missing: list[Identity], now: datetime) -> dic
             "origin_id": owner,
             "shared": one.kind == "email" and identities.is_role(one.value),
         }
-        for one, owner in zip(missing, customers, strict=True)
+        for one, owner, number in zip(missing, customers, numbers, strict=True)
     ]
-    made = connection.scalars(sa.insert(identity).returning(identity.c.id, sort_by_parameter_order=True), rows).all()
-    return {(one.kind, one.value): number for one, number in zip(missing, made, strict=True)}
+    connection.execute(sa.insert(identity), rows)
+    return {(one.kind, one.value): number for one, number in zip(missing, numbers, strict=True)}
 
 
 def mark_undeliverable(connection: Connection, addresses: Iterable[str], reason: str) -> None:

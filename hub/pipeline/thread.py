@@ -19,7 +19,7 @@ from hub.pipeline.read import Item
 from hub.rules import threading
 from hub.rules.numbers import format_number
 from hub.sdk import Direction, Event, Identity, Message
-from hub.store import upsert
+from hub.store import next_ids, upsert
 from hub.store.base import to_ms
 from hub.store.cases import case, case_counter, case_ref
 from hub.store.intake import message_ref
@@ -132,8 +132,12 @@ def _open(connection: Connection, parts: Parts, opened: list[Said], ids: dict[tu
         return ()
     now = parts.now()
     numbers = _next_numbers(connection, parts, now, len(opened))
-    rows = [_row(parts, one, number, ids, now) for one, number in zip(opened, numbers, strict=True)]
-    made = connection.scalars(sa.insert(case).returning(case.c.id, sort_by_parameter_order=True), rows).all()
+    made = next_ids(connection, case, len(opened))
+    rows = [
+        {"id": case_id, **_row(parts, one, number, ids, now)}
+        for case_id, one, number in zip(made, opened, numbers, strict=True)
+    ]
+    connection.execute(sa.insert(case), rows)
     remote = [
         {"case_id": number, "instance": one.item.instance, "remote_id": one.message.remote_case}
         for one, number in zip(opened, made, strict=True)

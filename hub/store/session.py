@@ -95,3 +95,20 @@ def upsert(store_or_connection: Connection, table: sa.Table) -> Any:
     from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
     return sqlite_insert(table)
+
+
+def next_ids(connection: Connection, table: sa.Table, count: int) -> list[int]:
+    """`count` fresh ids for rows of `table`, to insert them in one statement and still know them.
+
+    Inserting with RETURNING in the order of the rows makes SQLAlchemy send SQLite one statement
+    a row. Must be called in the transaction that inserts: on SQLite it holds the only writer,
+    on PostgreSQL the ids come from the table's own sequence.
+    """
+    if count == 0:
+        return []
+    if connection.dialect.name == "postgresql":
+        sequence = sa.func.pg_get_serial_sequence(table.name, "id")
+        series = sa.func.generate_series(1, count).table_valued("n")
+        return [int(i) for i in connection.scalars(sa.select(sa.func.nextval(sequence)).select_from(series))]
+    last = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+    return list(range(last + 1, last + 1 + count))
