@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from hub.log import logger
 from hub.pipeline.parts import Parts
-from hub.sdk import Event, Message, Raw, Reads
+from hub.sdk import Event, Message, Raw
 from hub.store.intake import raw, step
 
 PAGE = 100
@@ -56,10 +56,11 @@ def next_page(parts: Parts, limit: int = PAGE) -> Sequence[Any]:
 def read(parts: Parts, row: Any) -> Item | Culprit:
     """Read one raw with the component it came through."""
     instance = parts.instances.get(row.instance)
-    if instance is None or not isinstance(instance.component, Reads):
+    reader = getattr(instance.component, "read", None) if instance is not None else None
+    if reader is None:
         return Culprit(row.id, f"the instance {row.instance} is not running; start it and replay")
     try:
-        said = instance.component.read(Raw(row.source_key, row.data, row.facts))
+        said = reader(Raw(row.source_key, row.data, row.facts))
     except Exception as error:  # noqa: BLE001 - whatever it was, the bytes are kept and the next mail is read
         # The words of an exception may quote the mail; the type and our own sentence say enough.
         logger(instance=row.instance).warning("kept unread", raw=row.id, error=type(error).__name__)
