@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import requests
 
 from hub.clock import Clock, SystemClock
 from hub.config import Config
 from hub.engine.embedded import Embedded
 from hub.engine.lock import EngineLock
-from hub.instances import Instance, Lend, build
+from hub.http import GuardedSession
+from hub.instances import CLOSING, Instance, Lend, build
 from hub.knowledge.answers import import_answers
 from hub.log import logger
 from hub.pipeline.accept import accept
@@ -59,8 +62,10 @@ class Hub:
             return
         self._stopped = True
         self.engine.stop()
-        for instance in reversed(list(self.instances.values())):
-            instance.close()
+        ending = [(one, one.begin_close()) for one in reversed(list(self.instances.values()))]
+        end = self.clock.monotonic() + CLOSING
+        for instance, closing in ending:
+            instance.end_close(closing, end - self.clock.monotonic())
         self.store.close()
         self._lock.release()
 
@@ -88,8 +93,12 @@ def open_hub(
     clock: Clock | None = None,
     rng: random.Random | None = None,
     threads: Callable[[str, int], Executor] = Threads,
+    session: Callable[[Collection[str]], requests.Session] = GuardedSession,
 ) -> Hub:
-    """Wire a hub. Raises ConfigError when another process works on the same database."""
+    """Wire a hub; time, chance, threads and HTTP may be simulated.
+
+    Raises ConfigError when another process works on the same database.
+    """
     clock, rng = clock or SystemClock(), rng or random.Random()  # noqa: S311 - jitter, not secrets
     lock = EngineLock(config.hub.data / "engine.lock")
     lock.take()
@@ -100,7 +109,7 @@ def open_hub(
         stop = threading.Event()
         key = load_key(config.hub.data / "hub.key")
         _import_answers(store, config, clock.now())
-        instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads))
+        instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
         parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()))
         answers = Answers(parts)
         engine = Embedded(parts, answers, stop, threads)

@@ -12,7 +12,7 @@ import time
 import pytest
 import requests
 
-from tests.story.shop import ALICE, ANSWERS, CONTACT, Shop, eventually, words
+from tests.story.shop import ALICE, ANSWERS, CONTACT, CTI_TOKEN, Shop, eventually, words
 
 pytestmark = pytest.mark.story
 
@@ -36,6 +36,7 @@ def test_the_story(shop):
     alice_phones(shop)
     the_timeline_shows_the_braid(shop, number)
     alice_has_one_acknowledgement_and_one_answer(shop, number)
+    nothing_secret_is_told(shop)
     seconds = shop.stop()
     assert seconds < 5
     nothing_private_is_in_the_log(shop)
@@ -197,16 +198,24 @@ def alice_has_one_acknowledgement_and_one_answer(shop: Shop, number: str) -> Non
 
 
 def nothing_private_is_in_the_log(shop: Shop) -> None:
-    """Customers' words and secrets stay out of the log."""
+    """Customers' words and secrets stay out of the log; secrets also out of the database."""
     log = shop.log()
-    for private in (
-        "toujours pas reçu",
-        "Merci, bonne journée",
-        shop.rt.token,
-        "phones-token-of-the-story",
-        "secret-of",
-    ):
+    secrets = (shop.rt.token, CTI_TOKEN)
+    for private in ("toujours pas reçu", "Merci, bonne journée", ALICE, *secrets):
         assert private not in log
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert all("event" in line for line in lines)
+    kept = b"".join(file.read_bytes() for file in (shop.folder / "var").rglob("*") if file.is_file())
+    for secret in secrets:
+        assert secret.encode() not in kept
+
+
+def nothing_secret_is_told(shop: Shop) -> None:
+    """The API tells settings and health, and no secret."""
+    for path in ("instances", "plugins", "alerts", "figures"):
+        told = json.dumps(shop.api(path))
+        assert shop.rt.token not in told
+        assert CTI_TOKEN not in told
 
 
 def test_two_mailboxes_one_message(shop):
