@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import requests
+import sqlalchemy as sa
 
 from hub.clock import Clock, SystemClock
 from hub.config import Config
@@ -30,6 +32,9 @@ from hub.store.migrate import migrate
 from hub.store.notes import get_note, set_note
 from hub.store.secrets import load_key
 from hub.threads import Executor, Threads
+
+INDEXING = 30.0
+"""Seconds the start waits for the matchers, so that the first case finds its answers; one that hangs is left behind."""
 
 
 @dataclass
@@ -53,7 +58,9 @@ class Hub:
 
     def start(self) -> None:
         """Set the engine going."""
-        self.answers.current()
+        indexing = threading.Thread(target=self.answers.current, name="index", daemon=True)
+        indexing.start()
+        indexing.join(INDEXING)
         self.engine.start()
 
     def stop(self) -> None:
@@ -100,7 +107,7 @@ def open_hub(
     Raises ConfigError when another process works on the same database.
     """
     clock, rng = clock or SystemClock(), rng or random.Random()  # noqa: S311 - jitter, not secrets
-    lock = EngineLock(config.hub.data / "engine.lock")
+    lock = EngineLock(_lock_of(config))
     lock.take()
     store: Store | None = None
     try:
@@ -119,6 +126,14 @@ def open_hub(
             store.close()
         lock.release()
         raise
+
+
+def _lock_of(config: Config) -> Path:
+    """Beside the database, wherever the data lies: it is the database that bears one engine only."""
+    url = sa.make_url(config.database_url)
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        return Path(f"{url.database}.lock").absolute()
+    return config.hub.data / "engine.lock"
 
 
 def _first_start(store: Store, now: datetime) -> datetime:

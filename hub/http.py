@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -97,3 +98,14 @@ class GuardedSession(requests.Session):
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs.setdefault("allow_redirects", False)
         return super().request(*args, **kwargs)
+
+
+def hosts_in(values: Mapping[str, Any]) -> set[str]:
+    """Host names in a section's own addresses: the admin wrote them, so they may lie inside."""
+    hosts: set[str] = set()
+    for value in values.values():
+        if isinstance(value, Mapping):
+            hosts |= hosts_in(value)
+        elif isinstance(value, str) and "://" in value:
+            hosts.add(urlsplit(value).hostname or "")
+    return hosts - {""}

@@ -10,17 +10,19 @@ from __future__ import annotations
 import random
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
+import requests
 import sqlalchemy as sa
 
+from hub.circuit import RED_RETRY, Circuit, Health, worst
 from hub.clock import Clock
 from hub.config import Config, ConfigErrors, Section, settings_of
-from hub.http import GuardedSession
+from hub.http import GuardedSession, hosts_in
 from hub.log import logger
 from hub.registry import Registry
 from hub.sdk import Component, ConfigError, Context, Rejected, Settings, Unavailable, abilities_of
@@ -32,28 +34,16 @@ from hub.threads import Executor
 
 T = TypeVar("T")
 
-FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0
-"""Seconds between tries while a far side is away: doubling, give or take a quarter."""
-RED_RETRY = 60.0
-"""Seconds after which a red instance is tried once more: a server's own passwords heal too."""
 CALL_LIMIT = 30.0
 """Seconds a call into a component may take where its section does not say otherwise."""
+CLOSING = 1.0
+"""Seconds the components have to close, all at once: a server that does not answer must not hold up the stop."""
+IN, OUT = "in", "out"
+"""The sides of an instance: what it brings in by itself, and what it is asked."""
 
 
 class Bug(Exception):
     """A component raised something that is not one of the four words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How an instance is: green, amber (away, tried again at `retry_at`) or red (needs someone)."""
-
-    state: str
-    since: datetime
-    reason: str = ""
-    seen_at: datetime | None = None
-    failures: int = 0
-    retry_at: datetime | None = None
 
 
 class Instance:
@@ -68,123 +58,157 @@ class Instance:
         self._calls = lend.threads(f"{section.id}-call", self.options.threads)
         self._lock = threading.Lock()
         self._hung = 0
-        self._probing = False
-        self.health = Health("green", lend.clock.now())
+        self._under_way: set[str] = set()
+        self._circuits = {side: Circuit(lend.clock, lend.random) for side in (IN, OUT)}
 
     def has(self, ability: str) -> bool:
         """Whether the component has `ability` (a name from hub.sdk.ABILITIES)."""
         return ability in self.abilities
 
+    @property
+    def health(self) -> Health:
+        """How the instance is: as its sickest side."""
+        return worst([circuit.health for circuit in self._circuits.values()])
+
     # -- calling ---------------------------------------------------------------------------
 
-    def call(self, function: Callable[..., T], *args: Any, timeout: float | None = None) -> T:
+    def call(
+        self,
+        function: Callable[..., T],
+        *args: Any,
+        timeout: float | None = None,
+        judged: bool = True,
+        once: str = "",
+    ) -> T:
         """Run a component's method on the instance's own threads.
 
         Raises one of the four words, or `Bug`. A call that outlives its limit (seconds) raises
-        Unavailable(maybe_done=True): it may still be at work.
+        Unavailable(maybe_done=True): it may still be at work. While it is, another one with the
+        same `once` is refused. `judged` is for calls whose outcome says something about the far side.
         """
+        if once and once in self._under_way:
+            raise Unavailable("an earlier call for the same thing has not ended", maybe_done=True)
         if self._hung >= self._calls.size:
-            raise Unavailable("every thread of this instance is stuck in a call that does not return")
+            stuck = Unavailable("every thread of this instance is stuck in a call that does not return")
+            self._judge(stuck, judged=judged)
+            raise stuck
         limit = timeout or self.options.timeout or CALL_LIMIT
         future = self._calls.submit(function, *args)
         try:
             result = future.result(limit)
         except TimeoutError as error:
-            if future.done():  # the component's own TimeoutError
-                self.failed(Unavailable(str(error) or "timed out", maybe_done=True))
-                raise Unavailable(str(error) or "timed out", maybe_done=True) from error
-            self._count_hung(future)
-            away = Unavailable(f"no answer within {limit:g} s", maybe_done=True)
-            self.failed(away)
-            raise away from None
+            if future.done() and not future.cancelled():  # the component's own TimeoutError
+                away = Unavailable(str(error) or "timed out", maybe_done=True)
+            elif future.cancel():  # it never began, and now never will
+                away = Unavailable(f"no free thread within {limit:g} s")
+            else:
+                self._count_hung(future, once)
+                away = Unavailable(f"no answer within {limit:g} s", maybe_done=True)
+            self._judge(away, judged=judged)
+            raise away from error
         except Exception as error:
-            self.failed(error)
+            self._judge(error, judged=judged)
             if isinstance(error, ConfigError | Unavailable | Rejected):
                 raise
             raise Bug(f"{type(error).__name__} in {self.component.name}") from error
-        self.succeeded()
+        if judged:
+            self.succeeded()
         return result
 
-    def _count_hung(self, future: Future[Any]) -> None:
+    def _count_hung(self, future: Future[Any], once: str) -> None:
         def back(_: Future[Any]) -> None:
             with self._lock:
                 self._hung -= 1
+                self._under_way.discard(once)
 
         with self._lock:
             self._hung += 1
+            if once:
+                self._under_way.add(once)
         future.add_done_callback(back)
+
+    def _judge(self, error: Exception, *, judged: bool) -> None:
+        if judged:
+            self.failed(error)
+        elif not isinstance(error, ConfigError | Unavailable | Rejected):
+            self._log_bug(error)
 
     # -- the circuit -----------------------------------------------------------------------
 
-    def ready(self) -> bool:
+    def ready(self, side: str = OUT) -> bool:
         """Whether a call makes sense now. While the circuit is open, True once per retry: the probe."""
         with self._lock:
-            if self.health.retry_at is None:
-                return True
-            if self._probing or self._lend.clock.now() < self.health.retry_at:
-                return False
-            self._probing = True
-            return True
+            return self._circuits[side].ready()
 
-    def succeeded(self) -> None:
-        """The far side answered: close the circuit, and say so once."""
-        before, now = self.health, self._lend.clock.now()
+    def waits(self, side: str = OUT) -> bool:
+        """Whether a call makes no sense now; for those who only want to know."""
         with self._lock:
-            self._probing = False
-            self.health = Health("green", before.since if before.state == "green" else now, seen_at=now)
-        if before.state != "green":
-            self.log.info("returned", after_seconds=round((now - before.since).total_seconds(), 1))
-            self._keep()
+            return self._circuits[side].waits()
 
-    def failed(self, error: Exception) -> None:
+    def give_back(self, side: str = OUT) -> None:
+        """The caller was told "ready" and called nobody: somebody else may."""
+        with self._lock:
+            self._circuits[side].give_back()
+
+    def retry_at(self, side: str = OUT) -> datetime | None:
+        """When the far side is tried again; None where it is well."""
+        return self._circuits[side].health.retry_at
+
+    def succeeded(self, side: str = OUT) -> None:
+        """The far side answered: close the circuit, and say so once."""
+        with self._lock:
+            before = self.health
+            self._circuits[side].good()
+            after = self.health
+        if before.state != "green" and after.state == "green":
+            self.log.info("returned", after_seconds=round((after.since - before.since).total_seconds(), 1))
+        self._keep_if_moved(before, after)
+
+    def failed(self, error: Exception, side: str = OUT) -> None:
         """Note what a call ran into. Rejected is an answer like any other."""
         if isinstance(error, Rejected):
-            self.succeeded()
-            return
-        if isinstance(error, ConfigError):
-            self._sick("red", str(error), RED_RETRY)
+            self.succeeded(side)
+        elif isinstance(error, ConfigError):
+            self._sick("red", str(error), side, RED_RETRY)
         elif isinstance(error, Unavailable):
-            n = self.health.failures if self.health.state == "amber" else 0
-            wait = min(LONGEST_RETRY, FIRST_RETRY * 2**n) * self._lend.random.uniform(0.75, 1.25)
-            self._sick("amber", str(error), error.retry_after or wait)
+            self._sick("amber", str(error), side, error.retry_after)
+        elif side == IN:
+            # Nothing comes in while this lasts, so it is not one item's trouble: somebody must know.
+            reason = f"a bug in the plugin {self.component.name} ({type(error).__name__}); the log says where"
+            if self._sick("red", reason, side, RED_RETRY):
+                self._log_bug(error)
         else:
-            with self._lock:
-                self._probing = False
-            # An exception's text may quote a customer: its place is logged, its words only at DEBUG.
-            frames = traceback.extract_tb(error.__traceback__)[-3:]
-            where = " < ".join(f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))
-            self.log.error("bug", error=type(error).__name__, where=where)
-            self.log.debug("bug in words", text=str(error))
+            self.give_back(side)
+            self._log_bug(error)
 
-    def _sick(self, state: str, reason: str, wait: float) -> None:
-        before, now = self.health, self._lend.clock.now()
+    def _log_bug(self, error: Exception) -> None:
+        # An exception's text may quote a customer: its place is logged, its words only at DEBUG.
+        frames = traceback.extract_tb(error.__traceback__)[-3:]
+        where = " < ".join(f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))
+        self.log.error("bug", error=type(error).__name__, where=where)
+        self.log.debug("bug in words", text=str(error))
+
+    def _sick(self, state: str, reason: str, side: str, wait: float | None) -> bool:
+        """Open the circuit of a side; True when that is news."""
         with self._lock:
-            self._probing = False
-            self.health = Health(
-                state,
-                before.since if before.state == state else now,
-                reason,
-                before.seen_at,
-                before.failures + 1 if before.state == state else 1,
-                now + timedelta(seconds=wait),
-            )
-        if before.state != state or before.reason != reason:
-            if before.state != state:
-                self.log.warning("gone" if state == "amber" else "needs attention", reason=reason)
+            before, own = self.health, self._circuits[side].health
+            self._circuits[side].bad(state, reason, wait)
+            after = self.health
+        if before.state != after.state:
+            self.log.warning("gone" if after.state == "amber" else "needs attention", reason=after.reason)
+        self._keep_if_moved(before, after)
+        return (own.state, own.reason) != (state, reason)
+
+    def _keep_if_moved(self, before: Health, after: Health) -> None:
+        if (before.state, before.reason) != (after.state, after.reason):
             self._keep()
 
     def _keep(self) -> None:
         """Write the health where the admin pages read it; raise or close the alert."""
-        h = self.health
-        row = {
-            "health": h.state,
-            "reason": h.reason,
-            "since": h.since,
-            "seen_at": h.seen_at,
-            "failures": h.failures,
-            "retry_at": h.retry_at,
-        }
         with self._lend.store.write() as connection:
+            h = self.health  # in here, so that of two threads the last one writes what is true
+            row = asdict(h)
+            row["health"] = row.pop("state")
             insert = upsert(connection, instance_health).values(instance=self.id, **row)
             connection.execute(insert.on_conflict_do_update(index_elements=["instance"], set_=row))
             if h.state == "red":
@@ -192,13 +216,20 @@ class Instance:
             elif h.state == "green":
                 close_alert(connection, f"instance:{self.id}", h.since)
 
-    def close(self) -> None:
-        """Close the component; a component that fails to close does not stop the others."""
+    def begin_close(self) -> Future[None]:
+        """Start closing the component, on a thread of its own: those for calls may all be stuck."""
+        closer = self._lend.threads(f"{self.id}-close", 1)
+        future = closer.submit(self.component.close)
+        closer.close()
+        self._calls.close()
+        return future
+
+    def end_close(self, closing: Future[None], seconds: float) -> None:
+        """Wait for it a little; a component that fails to close, or hangs, does not stop the others."""
         try:
-            self.component.close()
+            closing.result(max(0.0, seconds))
         except Exception as error:  # noqa: BLE001 - whatever a plugin does at its end must not stop the stop
             self.log.warning("close failed", error=type(error).__name__)
-        self._calls.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +242,8 @@ class Lend:
     key: bytes
     stop: threading.Event
     threads: Callable[[str, int], Executor]
+    session: Callable[[Collection[str]], requests.Session] = GuardedSession
+    """Makes the HTTP session of an instance from the hosts inside that it may reach."""
 
 
 def context_for(section: Section, settings: Settings, config: Config, lend: Lend) -> Context:
@@ -218,7 +251,7 @@ def context_for(section: Section, settings: Settings, config: Config, lend: Lend
     return Context(
         id=section.id,
         log=logger(instance=section.id),
-        http=GuardedSession(_hosts_in(settings.model_dump()) | set(config.hub.allow_hosts)),
+        http=lend.session(hosts_in(settings.model_dump()) | set(config.hub.allow_hosts)),
         state=SecretState(lend.store, section.id, lend.key),
         stop=lend.stop,
         now=lend.clock.now,
@@ -232,19 +265,6 @@ def context_for(section: Section, settings: Settings, config: Config, lend: Lend
             "timezone": config.hub.timezone,
         },
     )
-
-
-def _hosts_in(values: Mapping[str, Any]) -> set[str]:
-    """Host names in a section's own addresses: the admin wrote them, so they may lie inside."""
-    from urllib.parse import urlsplit
-
-    hosts: set[str] = set()
-    for value in values.values():
-        if isinstance(value, Mapping):
-            hosts |= _hosts_in(value)
-        elif isinstance(value, str) and "://" in value:
-            hosts.add(urlsplit(value).hostname or "")
-    return hosts - {""}
 
 
 def build(config: Config, registry: Registry, lend: Lend) -> tuple[dict[str, Instance], dict[str, str]]:

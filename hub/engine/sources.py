@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from hub.instances import Instance
+from hub.instances import IN, Instance
 from hub.pipeline.parts import Parts
 from hub.pipeline.receive import read_cursor, receive
 from hub.sdk import Listens, Page, Polls, ReportsChanges
@@ -26,11 +26,20 @@ class Source:
     ) -> None:
         self.parts, self.instance, self.name = parts, instance, name
         self._wake, self._stop = wake, stop
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
+        self._at_work = False
+        self._turns = 0
+        """Which turn it is: a poll or a listener of an earlier one has lost its say."""
         self._alive_at: datetime | None = None
+        """When the listener at work last spoke; None where none is at work."""
         self._cursor: Mapping[str, Any] = {}
         self.again: Callable[[datetime], None] = lambda _at: None
         """Called with the time of the next try after a failure (set by the engine)."""
+
+    @property
+    def key(self) -> str:
+        """A name for this source that no other one has."""
+        return f"{self.instance.id}/{self.name}"
 
     @property
     def interval(self) -> float:
@@ -39,23 +48,46 @@ class Source:
 
     def tick(self) -> None:
         """Poll once, unless a poll or a living listener is at work."""
-        if self._listening() or not self._turn.acquire(blocking=False):
+        if self._listening() or not self._begin():
             return
+        turn = self._turns
         try:
-            if self.instance.ready():
-                self._take(self._pages(listening=False))
+            if self.instance.ready(IN):
+                self._take(turn, listening=False)
         finally:
-            self._turn.release()
+            self._end(turn)
 
     def listen(self) -> None:
         """Listen until the hub stops; where the far side cannot be listened to, leave it to the ticks."""
         while not self._stop.is_set():
-            with self._turn:
-                if self.instance.ready() and self._take(self._pages(listening=True)) and not self._stop.is_set():
-                    self.instance.log.info("cannot listen here; polling", every_seconds=self.interval)
-                    self._alive_at = None
-                    return
+            if self._begin():
+                turn, self._alive_at = self._turns, self.parts.now()
+                try:
+                    if self.instance.ready(IN) and self._take(turn, listening=True) and not self._stop.is_set():
+                        self.instance.log.info("cannot listen here; polling", every_seconds=self.interval)
+                        return
+                finally:
+                    if self._end(turn):
+                        self._alive_at = None
             self.parts.clock.wait(self._stop, self._until_retry())
+
+    # -- turns: one at a time, and one that hangs is passed over ---------------------------------
+
+    def _begin(self) -> bool:
+        """Take the turn. A listener that fell silent loses it: what it still brings is left lying over there."""
+        with self._lock:
+            if self._at_work and not (self._alive_at is not None and not self._listening()):
+                return False
+            self._at_work, self._alive_at = True, None
+            self._turns += 1
+            return True
+
+    def _end(self, turn: int) -> bool:
+        with self._lock:
+            if self._turns != turn:
+                return False
+            self._at_work = False
+            return True
 
     def _pages(self, *, listening: bool) -> Iterator[Page]:
         component = self.instance.component
@@ -65,28 +97,32 @@ class Source:
             return cast("ReportsChanges", component).changes(cursor)
         return cast("Listens", component).listen(cursor) if listening else cast("Polls", component).poll(cursor)
 
-    def _take(self, pages: Iterator[Page]) -> bool:
+    def _take(self, turn: int, *, listening: bool) -> bool:
         """Keep page after page; asking for the next one tells the source that the last is stored."""
         try:
-            for page in pages:
+            for page in self._pages(listening=listening):
+                if self._turns != turn:
+                    return False  # another one went on from where the cursor stands
                 new = self._keep(page)
-                self._alive_at = self.parts.now()
-                self.instance.succeeded()
+                if listening:
+                    self._alive_at = self.parts.now()
+                self.instance.succeeded(IN)
                 if new:
                     self._wake()
                 if self._stop.is_set():
                     break
         except sa.exc.SQLAlchemyError as error:
             # Our own database is ill: the source is not to blame, and keeps what we could not.
+            self.instance.give_back(IN)
             self.instance.log.error("could not keep a page", error=type(error).__name__)
             self.again(self.parts.now() + timedelta(seconds=5))
             return False
         except Exception as error:  # noqa: BLE001 - the four words and bugs alike become the instance's health
-            self._alive_at = None
-            self.instance.failed(error)
-            self.again(self.parts.now() + timedelta(seconds=self._until_retry()))
+            if self._turns == turn:
+                self.instance.failed(error, IN)
+                self.again(self.parts.now() + timedelta(seconds=self._until_retry()))
             return False
-        self.instance.succeeded()
+        self.instance.succeeded(IN)
         return True
 
     def _keep(self, page: Page) -> int:
@@ -99,10 +135,10 @@ class Source:
 
     def _listening(self) -> bool:
         alive = self._alive_at
-        return self.instance.has("Listens") and alive is not None and alive > self.parts.now() - QUIET
+        return alive is not None and alive > self.parts.now() - QUIET
 
     def _until_retry(self) -> float:
-        retry = self.instance.health.retry_at
+        retry = self.instance.retry_at(IN)
         return max(0.2, (retry - self.parts.now()).total_seconds() + 0.05) if retry else 5.0
 
 

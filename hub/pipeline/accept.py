@@ -15,10 +15,13 @@ BUSY = Reply(503, b"not now; try again in a minute\n", headers={"Retry-After": "
 
 
 def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
-    """Hand a request to the component and keep what it holds, durably, before anyone says "received"."""
+    """Hand a request to the component and keep what it holds, durably, before anyone says "received".
+
+    Whatever a stranger at the door does, it says nothing about the far side: the call is not judged.
+    """
     assert isinstance(instance.component, Accepts)
     try:
-        accepted = instance.call(instance.component.accept, request)
+        accepted = instance.call(instance.component.accept, request, judged=False)
     except AuthError as error:
         return Reply(403, f"{error}\n".encode())
     except Rejected as error:

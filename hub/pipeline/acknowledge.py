@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from hub.pipeline.parts import Parts
 from hub.store import upsert
-from hub.store.cases import case
+from hub.store.cases import case, delivery
 from hub.store.intake import message
 from hub.store.people import throttle
 
@@ -38,26 +38,49 @@ def why_not(connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa
     return _over_cap(connection, parts, address)
 
 
+def acknowledgement_is_owed(connection: Connection, case_id: int) -> bool:
+    """Whether one was owed for this case already, whatever became of it."""
+    owed = sa.select(delivery.c.id).where(delivery.c.case_id == case_id, delivery.c.ability == "send")
+    return connection.scalar(owed.limit(1)) is not None
+
+
+def give_back(connection: Connection, address: str, owed_at: datetime) -> None:
+    """An acknowledgement was withdrawn before it was sent: it does not count towards the caps."""
+    keys = (_key(address), "ack")
+    counted = sa.update(throttle).where(throttle.c.key.in_(keys), throttle.c.window_at == _day(owed_at))
+    connection.execute(counted.where(throttle.c.count > 0).values(count=throttle.c.count - 1))
+
+
+def _key(address: str) -> str:
+    return f"ack:{address}"[:200]
+
+
+def _day(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _over_cap(connection: Connection, parts: Parts, address: str) -> str:
     limits = parts.config.acknowledge
-    day = parts.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    if _count(connection, f"ack:{address}", day) >= limits.per_sender_day:
+    day = _day(parts.now())
+    if _count(connection, _key(address), day) >= limits.per_sender_day:
         return f"{limits.per_sender_day} acknowledgements went to this address today (acknowledge.per_sender_day)"
-    if _count(connection, "ack", day) >= limits.per_day:
+    today = _count(connection, "ack", day)
+    if today >= limits.per_day:
         return f"{limits.per_day} acknowledgements were sent today (acknowledge.per_day)"
-    _raise_count(connection, f"ack:{address}", day)
+    _raise_count(connection, _key(address), day)
     _raise_count(connection, "ack", day)
-    connection.execute(sa.delete(throttle).where(throttle.c.window_at < day - timedelta(days=7)))
+    if not today:  # once a day: it reads the whole table
+        connection.execute(sa.delete(throttle).where(throttle.c.window_at < day - timedelta(days=7)))
     return ""
 
 
 def _count(connection: Connection, key: str, day: datetime) -> int:
-    found = sa.select(throttle.c.count).where(throttle.c.key == key[:200], throttle.c.window_at == day)
+    found = sa.select(throttle.c.count).where(throttle.c.key == key, throttle.c.window_at == day)
     return connection.scalar(found) or 0
 
 
 def _raise_count(connection: Connection, key: str, day: datetime) -> None:
-    insert = upsert(connection, throttle).values(key=key[:200], window_at=day, count=1)
+    insert = upsert(connection, throttle).values(key=key, window_at=day, count=1)
     connection.execute(
         insert.on_conflict_do_update(index_elements=["key", "window_at"], set_={"count": throttle.c.count + 1})
     )

@@ -45,14 +45,56 @@ def drain(parts: Parts, instance: Instance, lane: str) -> None:
                 .order_by(delivery.c.id)
                 .limit(1)
             ).one_or_none()
-        if head is None or head.due_at > parts.now() or not instance.ready():
+        if head is None or head.due_at > parts.now() or instance.waits():
             return
-        if not _deliver(parts, instance, head):
-            return
+        try:
+            if not _deliver(parts, instance, head):
+                return
+        except sa.exc.OperationalError:
+            raise  # the database is ill: the row says how far it came
+        except Exception as error:  # our own bug: this one alone is set aside, the lane goes on
+            instance.log.error("bug in the hub", delivery=head.id, ability=head.ability, error=type(error).__name__)
+            instance.log.debug("bug in the hub", exc_info=True)
+            _set_aside(parts, instance, head, f"a bug in the hub: {type(error).__name__}")
 
 
 def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
     """Deliver one; False when the lane has to wait."""
+    if (settled := _without_a_call(parts, instance, head)) is not None:
+        return settled
+    if not instance.ready():  # asked last: who is told "ready" must call
+        return False
+    try:
+        result = _look(parts, instance, head)
+        if result is None:
+            if not _mark_sending(parts, instance, head):
+                instance.give_back()
+                return True  # somebody decided otherwise meanwhile
+            result = call_ability(parts, instance, head)
+    except Unavailable as error:
+        return _away(parts, instance, head, error)
+    except ConfigError as error:
+        set_state(parts, head.id, "waiting", str(error), due_in=60.0)
+        return False
+    except Rejected as error:
+        set_state(parts, head.id, "rejected", str(error))
+        instance.log.warning("rejected", delivery=head.id, ability=head.ability)
+        return True
+    except Bug as error:
+        _set_aside(parts, instance, head, f"a bug: {error}")
+        return True
+    try:
+        done(parts, instance, head, result)
+    except sa.exc.IntegrityError:
+        set_state(parts, head.id, "rejected", f"{instance.id} gave the number of another case: {result}")
+        return True
+    if head.ability == "save_case":
+        hear(parts, instance, result)
+    return True
+
+
+def _without_a_call(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool | None:
+    """None: the far side must be called. Else whether the lane goes on (True) or waits (False)."""
     if not instance.has(_ABILITY[head.ability]):
         set_state(parts, head.id, "rejected", f"{instance.id} cannot do this any more; its plugin has changed")
         return True
@@ -60,28 +102,20 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
         return verdict
     if head.ability in NEEDS_CASE and not _case_is_there(parts, head):
         return True
-    try:
-        result = _look(parts, instance, head)
-        if result is None:
-            if head.state == "sending" and not _can_look(instance):
-                unsure(parts, head, "the hub ended while it was being sent")
-                return True
-            _mark_sending(parts, instance, head)
-            result = call_ability(parts, instance, head)
-    except Unavailable as error:
-        return _away(parts, instance, head, error)
-    except ConfigError as error:
-        set_state(parts, head.id, "waiting", str(error), due_in=60.0)
-        return False
-    except (Rejected, Bug) as error:
-        reason = str(error) if isinstance(error, Rejected) else f"a bug: {error}"
-        set_state(parts, head.id, "rejected", reason)
-        instance.log.warning("rejected", delivery=head.id, ability=head.ability)
+    if head.state == "sending" and not _can_look(instance):
+        unsure(parts, head, "the hub ended while it was being sent")
         return True
-    done(parts, instance, head, result)
-    if head.ability == "save_case":
-        hear(parts, instance, result)
-    return True
+    return None
+
+
+def _set_aside(parts: Parts, instance: Instance, head: sa.Row[Any], reason: str) -> None:
+    """After a bug nobody knows how far it came: what cannot be looked for is unsure, the rest is refused."""
+    instance.give_back()
+    if _can_look(instance):
+        set_state(parts, head.id, "rejected", reason)
+    else:
+        unsure(parts, head, reason)
+    instance.log.warning("set aside", delivery=head.id, ability=head.ability)
 
 
 _ABILITY = {
@@ -105,14 +139,17 @@ def _look(parts: Parts, instance: Instance, head: sa.Row[Any]) -> str | None:
     return instance.call(instance.component.find, head.ability, effect_of(parts, instance, head))
 
 
-def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> None:
-    """On the disk before the call: `due_at` says from when somebody may look, should we die now."""
+def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
+    """On the disk before the call: `due_at` says from when somebody may look, should we die now.
+
+    False when the row is not as it was read: it was withdrawn, or a human decided.
+    """
     settle = getattr(instance.component, "settle", 0.0) if _can_look(instance) else 0.0
     now = parts.now()
     with parts.store.write(durable=True) as connection:
-        connection.execute(
+        marked = connection.execute(
             sa.update(delivery)
-            .where(delivery.c.id == head.id)
+            .where(delivery.c.id == head.id, delivery.c.state == head.state)
             .values(
                 state="sending",
                 started_at=now,
@@ -121,11 +158,12 @@ def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> None:
                 reason="",
             )
         )
+    return bool(marked.rowcount)
 
 
 def _away(parts: Parts, instance: Instance, head: sa.Row[Any], error: Unavailable) -> bool:
     """The far side is away. Did the call get through? Then a blind one is unsure, another must settle."""
-    retry = instance.health.retry_at
+    retry = instance.retry_at()
     # Its own back-off too: a far side may answer every question and still refuse to write.
     wait = max(1.0, (retry - parts.now()).total_seconds()) if retry else 1.0
     wait = max(wait, min(LONGEST, 2.0 ** min(head.attempts, 9)))
@@ -168,13 +206,27 @@ def _may_speak(parts: Parts, head: sa.Row[Any]) -> bool | None:
     return True
 
 
-def due_lanes(connection: Connection, parts: Parts, closed: set[str], limit: int = 500) -> dict[str, str]:
-    """Lanes with something due, and their instance; lanes of `closed` instances are left alone."""
+def due_lanes(connection: Connection, parts: Parts, away: set[str], limit: int = 200) -> dict[str, str]:
+    """Lanes whose head is due, and their instance; at most `limit` of each instance and state.
+
+    Each instance is asked for by itself, so that a backlog of one hides no other, and only the head of
+    a lane counts: what stands behind a head that waits is not due, whatever its own time says.
+    """
     now = parts.now()
-    rows = connection.execute(
-        sa.select(delivery.c.lane, delivery.c.instance)
-        .where(delivery.c.state.in_(OPEN), delivery.c.due_at <= now, delivery.c.instance.not_in(closed))
-        .order_by(delivery.c.id)
-        .limit(limit)
+    lanes: dict[str, str] = {}
+    earlier = delivery.alias()
+    before = sa.exists().where(
+        earlier.c.lane == delivery.c.lane, earlier.c.state.in_(OPEN), earlier.c.id < delivery.c.id
     )
-    return dict(rows.all())
+    for name in parts.instances:
+        if name in away:
+            continue
+        for state in OPEN:
+            due = (
+                sa.select(delivery.c.lane)
+                .where(delivery.c.instance == name, delivery.c.state == state, delivery.c.due_at <= now, ~before)
+                .order_by(delivery.c.due_at, delivery.c.id)
+                .limit(limit)
+            )
+            lanes |= dict.fromkeys(connection.scalars(due), name)
+    return lanes

@@ -6,7 +6,7 @@ its addresses belong together; several are listed for a human and join nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -31,11 +31,23 @@ def enrich(parts: Parts, identity_id: int, orders: Sequence[str] = ()) -> bool:
     """Fetch and keep the facts; False when a source was away, so that it is worth asking again."""
     complete = True
     for instance in parts.having("KnowsCustomers"):
-        complete &= _customers(parts, instance, identity_id)
+        complete &= _guarded(instance, _customers, parts, instance, identity_id)
     for instance in parts.having("KnowsOrders"):
         for number in orders:
-            complete &= _order(parts, instance, number)
+            complete &= _guarded(instance, _order, parts, instance, number)
     return complete
+
+
+def _guarded(instance: Instance, ask: Callable[..., bool], *args: object) -> bool:
+    """What one source says may be nonsense (a time without its zone): no reason to keep the case from the desk."""
+    try:
+        return ask(*args)
+    except sa.exc.OperationalError:
+        raise  # our own database is ill; the source is not to blame
+    except Exception as error:
+        instance.log.error("facts could not be kept", error=type(error).__name__)
+        instance.log.debug("facts could not be kept", exc_info=True)
+        return True
 
 
 def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
@@ -101,7 +113,7 @@ def _keep_profiles(connection: Connection, parts: Parts, instance: str, identity
                 "facts": dict(one.facts),
                 "fetched_at": parts.now(),
             }
-            for one in (found or [nobody])
+            for one in {one.remote_id: one for one in (found or [nobody])}.values()
         ],
     )
 

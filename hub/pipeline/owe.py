@@ -19,8 +19,12 @@ from hub.store.intake import message, message_body, raw
 
 def cause_of(connection: Connection, said: sa.Row[Any]) -> str:
     """A name for a message that a restored backup could not give to another one."""
+    # A raw may hold several messages: the first one is named by the raw alone.
+    earlier = sa.select(sa.func.count()).where(message.c.raw_id == said.raw_id, message.c.id < said.id)
+    place = connection.scalar(earlier)
     row = connection.execute(sa.select(raw.c.instance, raw.c.source_key).where(raw.c.id == said.raw_id)).one()
-    return hashlib.sha256(f"{row.instance}\0{row.source_key}".encode()).hexdigest()[:16]
+    name = f"{row.instance}\0{row.source_key}" + (f"\0{place}" if place else "")
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def owe(
@@ -48,8 +52,6 @@ def owe_acknowledgement(
 ) -> None:
     """Write the acknowledgement onto the timeline as queued, and owe its sending: once per case."""
     key = f"{channel.id}/send/{of_case.number}/acknowledgement"
-    if connection.scalar(sa.select(delivery.c.id).where(delivery.c.key == key)) is not None:
-        return
     brand = parts.brand_of(channel.id)[1]
     subject, words = acknowledgement(
         of_case.language,

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.log import logger
-from hub.pipeline.acknowledge import remember, why_not
+from hub.pipeline.acknowledge import acknowledgement_is_owed, remember, why_not
 from hub.pipeline.enrich import enrich, verify_orders
 from hub.pipeline.owe import owe, owe_acknowledgement
 from hub.pipeline.parts import Parts
@@ -50,21 +50,21 @@ def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
         if one.direction == str(Direction.OUT):
             answered(parts, one)
         else:
-            complete &= _plan_message(parts, answers, one, late=todo.attempts)
-    _finish(parts, raw_id, todo.attempts, complete=complete)
+            complete &= _plan_message(parts, answers, one, late=todo.late)
+    _finish(parts, raw_id, todo.late, complete=complete)
 
 
-def _finish(parts: Parts, raw_id: int, attempts: int, *, complete: bool) -> None:
+def _finish(parts: Parts, raw_id: int, late: int, *, complete: bool) -> None:
     """Done; or, where a source of facts was away, a later second look."""
     with parts.store.write() as connection:
-        if complete or attempts >= len(_LATE):
+        if complete or late >= len(_LATE):
             connection.execute(sa.delete(step).where(step.c.raw_id == raw_id))
             return
-        due = parts.now() + timedelta(seconds=_LATE[attempts])
+        due = parts.now() + timedelta(seconds=_LATE[late])
         connection.execute(
             sa.update(step)
             .where(step.c.raw_id == raw_id)
-            .values(attempts=attempts + 1, due_at=due, reason="waits for facts of a source that was away")
+            .values(late=late + 1, attempts=0, due_at=due, reason="waits for facts of a source that was away")
         )
 
 
@@ -106,7 +106,8 @@ def _write(parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion], late: i
         who = connection.execute(sa.select(identity).where(identity.c.id == said.identity_id)).one()
     with parts.store.write() as connection:
         fence = sa.update(case).where(case.c.id == seen.id, case.c.version == seen.version)
-        if not connection.execute(fence.values(suggested_at=seen.suggested_at or parts.now())).rowcount:
+        suggested_at = seen.suggested_at or (parts.now() if found else None)
+        if not connection.execute(fence.values(suggested_at=suggested_at)).rowcount:
             return False
         _keep_suggestions(connection, parts, said, found)
         _owe_desks(connection, parts, seen, said, late)
@@ -150,10 +151,19 @@ def _owe_desks(connection: Connection, parts: Parts, of_case: sa.Row[Any], said:
         owe(connection, parts, desk, "save_case", of_case, said, suffix=f"/late{late}" if late else "")
         if late:
             continue
-        if first is not None and desk.has("AddsMessages") and said.instance != desk.id:
+        further = first is not None or _is_further(connection, said)
+        if further and desk.has("AddsMessages") and said.instance != desk.id:
             owe(connection, parts, desk, "add_message", of_case, said)
         if desk.has("ShowsSuggestions") and not said.automatic:
             owe(connection, parts, desk, "show", of_case, said)
+
+
+def _is_further(connection: Connection, said: sa.Row[Any]) -> bool:
+    """Did the customer say something in this case before? A new case over there begins with those words."""
+    earlier = sa.select(message.c.id).where(
+        message.c.case_id == said.case_id, message.c.direction == str(Direction.IN), message.c.id < said.id
+    )
+    return connection.scalar(earlier.limit(1)) is not None
 
 
 def _owe_channel(
@@ -163,6 +173,8 @@ def _owe_channel(
     channel = parts.instances.get(said.instance)
     if channel is not None and channel.has("Drafts") and drafts:
         owe(connection, parts, channel, "draft", of_case, said)
+    if acknowledgement_is_owed(connection, of_case.id):
+        return  # its row says what became of it; another reason would contradict it
     reason = why_not(connection, parts, of_case, said, who.value)
     if reason:
         remember(connection, of_case.id, reason)

@@ -46,7 +46,7 @@ def next_page(parts: Parts, limit: int = PAGE) -> Sequence[Any]:
         sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data)
         .join(step, step.c.raw_id == raw.c.id)
         .where(step.c.state == "waiting", step.c.stage == "read", step.c.due_at <= parts.now())
-        .order_by(raw.c.id)
+        .order_by(step.c.due_at, step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
         .limit(limit)
     )
     with parts.store.read() as connection:

@@ -21,6 +21,7 @@ from hub.pipeline.unread import set_aside
 from hub.rules.language import detect
 from hub.rules.orders import find_orders
 from hub.sdk import Direction, Event
+from hub.store import upsert
 from hub.store.cases import case
 from hub.store.intake import message, message_copy, step
 
@@ -129,7 +130,8 @@ def _keep_copies(connection: Connection, said: Sequence[Said]) -> None:
         assert one.copy_of is not None
         original = one.copy_of if one.copy_of > 0 else originals[-one.copy_of]
         rows_to_keep.append({"raw_id": one.item.raw_id, "message_id": original, "instance": one.item.instance})
-    connection.execute(sa.insert(message_copy), rows_to_keep)
+    # A raw of several messages is named once: it is the raw that came again.
+    connection.execute(upsert(connection, message_copy).on_conflict_do_nothing(), rows_to_keep)
 
 
 def _touch_cases(connection: Connection, kept: Sequence[Said], now: datetime) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.pipeline.unread import KEPT
 from hub.store import Store
 from hub.store.alerts import close_alert
 from hub.store.cases import case, delivery
@@ -17,19 +18,21 @@ from hub.store.intake import message, message_body, step
 
 
 def replay_raw(store: Store, now: datetime, raw_id: int | None = None) -> int:
-    """Read a kept raw (or all of them) once more; returns how many."""
+    """Take a kept raw (or all of them) up again where it stopped; returns how many.
+
+    One that was recorded already is planned again, not read: it would be taken for a copy of itself.
+    """
     which = step.c.state == "kept" if raw_id is None else sa.and_(step.c.state == "kept", step.c.raw_id == raw_id)
     with store.write() as connection:
-        ids = connection.scalars(sa.select(step.c.raw_id).where(which)).all()
-        shown = sa.select(message.c.id).where(message.c.raw_id.in_(ids), message.c.state == "unread")
-        unread = connection.scalars(shown).all()
+        ids = sa.select(step.c.raw_id).where(which)
+        unread = sa.select(message.c.id).where(message.c.raw_id.in_(ids), message.c.state == "unread")
         connection.execute(sa.delete(message_body).where(message_body.c.message_id.in_(unread)))
-        connection.execute(sa.delete(message).where(message.c.id.in_(unread)))
-        connection.execute(
-            sa.update(step).where(step.c.raw_id.in_(ids)).values(state="waiting", stage="read", due_at=now, reason="")
-        )
-        close_alert(connection, "kept-unread", now)
-    return len(ids)
+        connection.execute(sa.delete(message).where(message.c.raw_id.in_(ids), message.c.state == "unread"))
+        again = sa.update(step).where(which).values(state="waiting", due_at=now, attempts=0, reason="")
+        count = connection.execute(again).rowcount
+        if connection.scalar(sa.select(step.c.raw_id).where(step.c.state == "kept").limit(1)) is None:
+            close_alert(connection, KEPT, now)
+    return int(count)
 
 
 def replay_delivery(store: Store, now: datetime, delivery_id: int | None = None) -> int:
@@ -63,9 +66,10 @@ def settle_unsure(store: Store, now: datetime, delivery_id: int, *, sent: bool) 
             return False
         values = {"state": "done" if sent else "waiting", "due_at": now, "reason": "decided by a human", "attempts": 0}
         connection.execute(sa.update(delivery).where(delivery.c.id == delivery_id).values(**values))
-        shown = sa.update(message).where(message.c.id == row.message_id)
-        connection.execute(shown.values(state="sent" if sent else "queued"))
-        if sent:
+        if row.ability == "send":  # of the others, `message_id` names the customer's words
+            shown = sa.update(message).where(message.c.id == row.message_id)
+            connection.execute(shown.values(state="sent" if sent else "queued"))
+        if row.ability == "send" and sent:
             connection.execute(sa.update(case).where(case.c.id == row.case_id).values(acknowledged_at=now))
         _close_if_none(connection, "unsure", now)
     return True

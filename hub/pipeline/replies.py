@@ -8,18 +8,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.pipeline.acknowledge import give_back
 from hub.pipeline.parts import Parts
 from hub.rules import outcome
 from hub.sdk import Outcome
 from hub.store.cases import case, delivery, suggestion
+from hub.store.customers import identity
 from hub.store.intake import message, message_body
 from hub.store.people import account, agent
 
 
 def answered(parts: Parts, said: sa.Row[Any]) -> None:
     """Record an agent's reply `said`. Doing it twice changes nothing."""
-    if said.case_id is None:
-        return
+    if said.case_id is None or said.automatic:
+        return  # a desk's own automatic words are nobody's answer
     with parts.store.read() as connection:
         open_ones = connection.execute(
             sa.select(suggestion.c.id, suggestion.c.message_id, suggestion.c.text)
@@ -68,9 +70,10 @@ def _answer_case(connection: Connection, parts: Parts, said: sa.Row[Any], who: i
 def withdraw_acknowledgement(connection: Connection, case_id: int, reason: str) -> None:
     """An acknowledgement that was not sent yet is not owed any more."""
     waiting = connection.execute(
-        sa.select(delivery.c.id, delivery.c.message_id).where(
-            delivery.c.case_id == case_id, delivery.c.ability == "send", delivery.c.state == "waiting"
-        )
+        sa.select(delivery.c.id, delivery.c.message_id, delivery.c.created_at, identity.c.value)
+        .join(message, message.c.id == delivery.c.message_id)
+        .join(identity, identity.c.id == message.c.identity_id)
+        .where(delivery.c.case_id == case_id, delivery.c.ability == "send", delivery.c.state == "waiting")
     ).all()
     for row in waiting:
         connection.execute(
@@ -79,6 +82,7 @@ def withdraw_acknowledgement(connection: Connection, case_id: int, reason: str) 
         connection.execute(sa.delete(message_body).where(message_body.c.message_id == row.message_id))
         connection.execute(sa.delete(message).where(message.c.id == row.message_id))
         connection.execute(sa.update(case).where(case.c.id == case_id).values(acknowledge_reason=reason))
+        give_back(connection, row.value, row.created_at)
 
 
 def _agent(connection: Connection, parts: Parts, said: sa.Row[Any]) -> int | None:

@@ -18,6 +18,8 @@ from hub.store import next_ids
 from hub.store.customers import customer, identity
 
 Key = tuple[str, str]
+NOBODY = "unknown@"
+"""Begins the stand-in for senders without an address; many people share it, so it never joins anybody."""
 
 
 def canonical(said: Identity, country: str, instance: str) -> Identity:
@@ -25,7 +27,7 @@ def canonical(said: Identity, country: str, instance: str) -> Identity:
     found = identities.canonical(said, country)
     if found is not None:
         return found
-    return Identity("handle", f"unknown@{instance}", said.name)
+    return Identity("handle", f"{NOBODY}{instance}")  # no name: the next one who has no address is somebody else
 
 
 def resolve(connection: Connection, wanted: Iterable[Identity], now: datetime) -> dict[Key, int]:
@@ -70,7 +72,7 @@ def _make(connection: Connection, missing: list[Identity], now: datetime) -> dic
             "name": one.name[:200],
             "customer_id": owner,
             "origin_id": owner,
-            "shared": one.kind == "email" and identities.is_role(one.value),
+            "shared": one.value.startswith(NOBODY) or (one.kind == "email" and identities.is_role(one.value)),
         }
         for one, owner, number in zip(missing, customers, numbers, strict=True)
     ]

@@ -6,6 +6,7 @@ Asked outside any transaction: matching never holds the database's writer.
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta
 from typing import Any
 
 from hub.instances import Bug
@@ -17,6 +18,8 @@ from hub.sdk import Answer, Matcher, Scored, Suggestion, TresseError
 
 WAIT = 5.0
 """Seconds a case waits for one matcher."""
+AGAIN = timedelta(minutes=1)
+"""After which a matcher whose index could not be made is given the answers again."""
 _DEPTH = 4
 """How many times more candidates than suggestions are asked for: languages and answers overlap."""
 
@@ -31,24 +34,34 @@ class Answers:
         self._parts = parts
         self._lock = threading.Lock()
         self._revision = ""
+        self._again_at: datetime | None = None
         self._answers: dict[str, Answer] = {}
         self.yardsticks: dict[str, Yardsticks] = {}
         """What each matcher gives right answers on this base: raw scores differ from matcher to matcher."""
 
     def current(self) -> dict[str, Answer]:
-        """The answers by id, with every matcher's index at the same revision."""
+        """The answers by id, with every matcher's index at the same revision.
+
+        While somebody else makes the indexes anew, the last answers are good: a matcher that hangs
+        then costs the others nothing.
+        """
         with self._parts.store.read() as connection:
             now = revision(connection)
-        with self._lock:
-            if now != self._revision:
+        again = self._again_at is not None and self._parts.now() >= self._again_at
+        if (now != self._revision or again) and self._lock.acquire(blocking=False):
+            try:
                 with self._parts.store.read() as connection:
                     now = revision(connection)
                     self._answers = {answer.id: answer for answer in approved(connection)}
-                self._index(now)
+                self._again_at = None if self._index(now) else self._parts.now() + AGAIN
                 self._revision = now
-            return self._answers
+            finally:
+                self._lock.release()
+        return self._answers
 
-    def _index(self, now: str) -> None:
+    def _index(self, now: str) -> bool:
+        """Bring every matcher to the revision `now`; False when one of them failed."""
+        complete = True
         for instance in self._parts.instances.values():
             matcher = instance.component
             if not isinstance(matcher, Matcher):
@@ -61,6 +74,8 @@ class Answers:
                 self.yardsticks[instance.id] = instance.call(measure, matcher.suggest, found, timeout=60.0)
             except (TresseError, Bug) as error:
                 instance.log.warning("index failed", error=type(error).__name__)
+                complete = False
+        return complete
 
 
 def suggest(parts: Parts, answers: Answers, subject: str, reply: str, language: str) -> list[Suggestion]:

@@ -103,13 +103,17 @@ def _opens(one: Said) -> bool:
 
 
 def _remote_cases(connection: Connection, said: Sequence[Said]) -> dict[tuple[str, str], int]:
-    wanted = {one.message.remote_case for one in said if one.message.remote_case}
-    if not wanted:
-        return {}
-    rows = connection.execute(
-        sa.select(case_ref.c.instance, case_ref.c.remote_id, case_ref.c.case_id).where(case_ref.c.remote_id.in_(wanted))
-    )
-    return {(instance, remote): number for instance, remote, number in rows}
+    wanted = {(one.item.instance, one.message.remote_case) for one in said if one.message.remote_case}
+    found: dict[tuple[str, str], int] = {}
+    for instance in {i for i, _ in wanted}:  # one instance at a time, as the index is
+        remote = [r for i, r in wanted if i == instance]
+        rows = connection.execute(
+            sa.select(case_ref.c.remote_id, case_ref.c.case_id).where(
+                case_ref.c.instance == instance, case_ref.c.remote_id.in_(remote)
+            )
+        )
+        found |= {(instance, r): number for r, number in rows}
+    return found
 
 
 def _known_refs(connection: Connection, said: Sequence[Said]) -> dict[str, list[tuple[int, int]]]:

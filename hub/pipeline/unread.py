@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,6 +20,7 @@ from hub.sdk import Direction, Identity, Proof
 from hub.store.alerts import raise_alert
 from hub.store.intake import message, message_body, raw, step
 
+KEPT = "kept-unread"
 _FROM = re.compile(rb"^From:[^\r\n]{0,300}?([A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190})", re.MULTILINE | re.IGNORECASE)
 
 
@@ -33,7 +35,12 @@ def set_aside(parts: Parts, culprits: Sequence[Culprit]) -> None:
                 .values(state="kept", reason=culprit.reason, attempts=step.c.attempts + 1)
             )
             _show(connection, parts, culprit)
-        raise_alert(connection, "kept-unread", "Some messages could not be read; they wait under “Kept unread”.", now)
+        tell_kept(connection, now)
+
+
+def tell_kept(connection: Connection, now: datetime) -> None:
+    """One alert for whatever was set aside; it closes when the last one was replayed."""
+    raise_alert(connection, KEPT, "Some messages could not be read; they wait under “Kept unread”.", now)
 
 
 def _show(connection: Connection, parts: Parts, culprit: Culprit) -> None:

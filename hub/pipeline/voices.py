@@ -32,6 +32,7 @@ def hear(parts: Parts, desk: Instance, remote_case: str) -> None:
         return
     if said is None:
         return
+    parts.heard.add(desk.id)
     now = parts.now()
     with parts.store.write() as connection:
         connection.execute(sa.update(instance_health).where(instance_health.c.instance == desk.id).values(voice=said))

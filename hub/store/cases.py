@@ -87,6 +87,10 @@ delivery = sa.Table(
     sa.Column("created_at", At, nullable=False),
     sa.Column("started_at", At, nullable=True),
     sa.Column("done_at", At, nullable=True),
+    # Each instance's own turn: a backlog of one must not hide the others.
+    sa.Index("ix_delivery_instance_state_due_at", "instance", "state", "due_at", "id"),
+    # A withdrawn acknowledgement deletes a message, and SQLite then looks for whoever names it.
+    sa.Index("ix_delivery_message_id", "message_id"),
     sa.Index("ix_delivery_state_due_at", "state", "due_at", "id"),
     sa.Index("ix_delivery_lane_state", "lane", "state", "id"),
 )

@@ -31,6 +31,7 @@ step = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("due_at", At, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("late", sa.Integer, nullable=False, server_default="0"),  # looks since facts were missing
     sa.Index("ix_step_state_stage_due_at", "state", "stage", "due_at", "raw_id"),
 )
 """What the hub still has to do with a raw; the row goes when nothing is left to do."""

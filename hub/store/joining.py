@@ -34,7 +34,7 @@ def join(connection: Connection, one: int, other: int, *, evidence: str, by: str
     insert = upsert(connection, link).values(**pair, kind="join", strength="verified", evidence=evidence, by=by, at=now)
     connection.execute(insert.on_conflict_do_nothing())
     customers = sorted({row.customer_id for row in rows})
-    if len(customers) == 1:
+    if len(customers) == 1 or _kept_apart(connection, *customers):
         return False
     size = sa.select(sa.func.count()).select_from(identity).where(identity.c.customer_id.in_(customers))
     if (connection.scalar(size) or 0) > LARGEST_SET:
@@ -42,6 +42,24 @@ def join(connection: Connection, one: int, other: int, *, evidence: str, by: str
     move = sa.update(identity).where(identity.c.customer_id == customers[1]).values(customer_id=customers[0])
     connection.execute(move)
     return True
+
+
+def _kept_apart(connection: Connection, one: int, other: int) -> bool:
+    """Did a human part anybody of the one customer from anybody of the other? A third address joins them not."""
+    left, right = identity.alias(), identity.alias()
+    parting = (
+        sa.select(link.c.id)
+        .join(left, left.c.id == link.c.identity_id)
+        .join(right, right.c.id == link.c.other_id)
+        .where(link.c.kind == "part")
+        .where(
+            sa.or_(
+                sa.and_(left.c.customer_id == one, right.c.customer_id == other),
+                sa.and_(left.c.customer_id == other, right.c.customer_id == one),
+            )
+        )
+    )
+    return connection.scalar(parting.limit(1)) is not None
 
 
 def _parted(connection: Connection, pair: dict[str, int]) -> bool:

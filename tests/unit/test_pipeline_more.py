@@ -60,7 +60,9 @@ def read_several(world: World, monkeypatch: pytest.MonkeyPatch, channel: str = "
 
         (one,) = real(post, raw)
         return [
-            dataclasses.replace(one, text=t, reply=t, message_id=f"<{n}.{t}>", content_key=t and f"{t}{one.sender.value}")
+            dataclasses.replace(
+                one, text=t, reply=t, message_id=f"<{n}.{t}>", content_key=t and f"{t}{one.sender.value}"
+            )
             for n, t in enumerate(one.text.split("|"))
         ]
 
@@ -269,10 +271,7 @@ def _owe(world: World, instance: str, lane: str, count: int, due: float = 0.0, *
         known = connection.scalar(sa.select(sa.func.count()).select_from(delivery)) or 0
         connection.execute(
             sa.insert(delivery),
-            [
-                {**row, "key": f"k{known + n}", "due_at": now + timedelta(seconds=due), **more}
-                for n in range(count)
-            ],
+            [{**row, "key": f"k{known + n}", "due_at": now + timedelta(seconds=due), **more} for n in range(count)],
         )
 
 
@@ -332,7 +331,7 @@ def test_two_cases_with_one_number_over_there_are_shown_and_do_not_spin(world):
 
 
 def test_a_bug_of_our_own_sets_one_delivery_aside(world, monkeypatch):
-    import hub.pipeline.call as call
+    from hub.pipeline import call
 
     fail_once(monkeypatch, call, "build_case")
     world.mail(text=QUESTION)
