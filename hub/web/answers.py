@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from hub.knowledge.answers import add_answer, change_wording, restore_answer, retire_answer
 from hub.sdk import Rejected
 from hub.store.reading_answers import AnswerRow, answer_row, answers
-from hub.web import here, login
+from hub.web import here, login, looks
 
 blueprint = login.pages("answers", __name__, "/answers")
 
@@ -62,7 +62,7 @@ def _settle(answer_id: int, change: Callable[[Connection, datetime, int], None],
         with here.hub().store.write() as connection:
             change(connection, here.now(), answer_id)
     except Rejected as error:
-        flash(str(error), "bad")
+        flash(looks.said(str(error)), "bad")
     else:
         login.acted(f"answer.{state}", answer_id)
         flash(here.say(f"answers.was_{state}"), "good")
@@ -80,7 +80,7 @@ def _edit(row: AnswerRow | None) -> Response | str | tuple[str, int]:
         with here.hub().store.write() as connection:
             answer_id = _save(connection, row, given["ref"][:80], wordings)
     except Rejected as error:
-        return _form(row, given, str(error)), 409
+        return _form(row, given, looks.said(str(error))), 409
     login.acted("answer.changed" if row else "answer.added", answer_id)
     flash(here.say("answers.saved"), "good")
     return redirect(url_for("answers.every", _anchor=f"a{answer_id}"))

@@ -93,9 +93,10 @@ def _teach(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     names = (
         *("strand", "strand_of", "unanswered", "by_day", "day_name", "clock", "exact", "ago", "span", "duration"),
-        *("size", "percent", "word", "address"),
+        *("size", "percent", "word", "address", "value_type"),
     )
     app.jinja_env.globals.update({name: getattr(looks, name) for name in names}, t=here.say)
+    app.jinja_env.filters["said"] = looks.said
     app.jinja_env.globals.update(LANGUAGES=LANGUAGES, person=here.person, language=here.language, nonce=nonce)
     app.jinja_env.globals.update(hub_name=lambda: here.hub().config.hub.name, waiting=overview.waiting)
     app.add_url_rule("/favicon.ico", "favicon", lambda: redirect(url_for("static", filename="logo.svg")))

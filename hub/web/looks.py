@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from hub.locale import text
+from hub.locale.sentences import sentence
 from hub.store.timeline import Entry
 from hub.web import here
 
@@ -126,3 +127,20 @@ def word(section: str, value: str) -> str:
 def address(identity: str) -> str:
     """``email:alice@customer.example`` without its kind."""
     return identity.partition(":")[2]
+
+
+def said(english: str) -> str:
+    """A sentence that was stored or raised in English, in the reader's language."""
+    return sentence(here.language(), english)
+
+
+def value_type(kind: str) -> str:
+    """The type of a setting (hub/config/fields.py) in the reader's words."""
+    for word_of in ("list", "table", "one"):
+        if kind.startswith(f"{word_of} of "):
+            inside = kind.removeprefix(f"{word_of} of ")
+            return here.say(f"type.{word_of}_of", what=inside if word_of == "one" else value_type(inside))
+    one, either, other = kind.rpartition(" or ")
+    if either and kind != "true or false":
+        return here.say("type.either", one=value_type(one), other=value_type(other))
+    return word("type", kind.replace(" ", "_"))

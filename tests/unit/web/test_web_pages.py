@@ -186,6 +186,8 @@ def test_every_text_a_template_says_exists_and_every_text_is_said() -> None:
         "data",
         "alert",
         "alert_do",
+        "can",
+        "type",
         "error",
         "entry",
         "order",
