@@ -82,6 +82,8 @@ class RequestTracker(CRM[RequestTrackerSettings]):
     def find(self, ability: str, effect: Effect) -> str | None:
         """The transaction that carries the mark of `effect`. `save_case` looks by itself, so it may be repeated."""
         if ability == "save_case":
+            # Asked all the same: "nothing there" without a question would pass for a sign of life of a dead RT.
+            self._client.get("rt")
             return None
         ticket = self._tickets.find(effect.known.get("number", ""), effect)
         return self._marked(str(ticket["id"]), effect) if ticket else None

@@ -12,6 +12,7 @@ from hub.sdk import Case, ConfigError, OrderOnCase, Proof
 
 from .settings import FieldNames
 
+_SHORT = 200
 _CONTROLS = {c: None for c in range(32) if chr(c) not in "\n\t"}
 
 
@@ -65,7 +66,8 @@ def clean(value: str) -> str:
 
 def held(ticket: Mapping[str, Any]) -> dict[str, str]:
     """What a ticket's custom fields hold, by name; fields without a value are there, empty."""
-    return {f["name"]: "\n".join(map(str, f.get("values") or ())) for f in ticket.get("CustomFields") or ()}
+    fields = ticket.get("CustomFields") or ()
+    return {f["name"]: "\n".join(str(v) for v in f.get("values") or () if v is not None) for f in fields}
 
 
 def differing(wanted: Mapping[str, str], ticket: Mapping[str, Any]) -> dict[str, str | None]:
@@ -79,6 +81,16 @@ def differing(wanted: Mapping[str, str], ticket: Mapping[str, Any]) -> dict[str,
         for name, value in wanted.items()
         if name in there and clean(there[name]).strip() != value.strip()
     }
+
+
+def shortened(changed: Mapping[str, str | None], ticket: Mapping[str, Any]) -> dict[str, str]:
+    """A short value for each field that is to be emptied and holds a long one.
+
+    RT looks for a value to remove among the short ones only (255 bytes; longer ones lie in another
+    column), finds none, and answers 200: agents would go on reading yesterday's answers.
+    """
+    there = held(ticket)
+    return {n: "-" for n, value in changed.items() if value is None and len(there[n].encode()) > _SHORT}
 
 
 def require_case_field(name: str, queue: str, existing: Iterable[str]) -> None:

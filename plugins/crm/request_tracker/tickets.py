@@ -9,7 +9,7 @@ from typing import Any
 from hub.sdk import Case, ConfigError, Context, Effect, Identity, Rejected
 
 from .client import Client, custom_field, quoted, segment
-from .fields import case_values, clean, differing, held, meant, one_line, require_case_field
+from .fields import case_values, clean, differing, held, meant, one_line, require_case_field, shortened
 from .settings import RequestTrackerSettings
 
 _ADDRESS = re.compile(r"[^\s,;:<>()\"\\@]+@[^\s,;:<>()\"\\@]+")
@@ -136,6 +136,8 @@ class Tickets:
         """Write what differs, and look whether it stayed. Raises ConfigError when the case number did not."""
         changed = differing(wanted, ticket)
         if changed:
+            if short := shortened(changed, ticket):
+                self._client.put(f"ticket/{ticket['id']}", {"CustomFields": short})
             self._client.put(f"ticket/{ticket['id']}", {"CustomFields": changed})
             ticket = self._load(str(ticket["id"]))
         there = held(ticket)

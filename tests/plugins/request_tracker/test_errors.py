@@ -143,6 +143,15 @@ def test_a_case_number_that_rt_did_not_keep_makes_no_second_ticket(far: FarSide)
     assert desk.save_case(values.case(), Effect("k")) == "9"
 
 
+def test_a_dead_rt_gives_no_sign_of_life(far: FarSide) -> None:
+    """The hub asks `find` before it repeats: an answer without a question would close the circuit."""
+    far.otherwise = Answered(502, b"")
+    desk = Desk(settings(url=far.address), lend())
+    for ability in ("save_case", "add_message", "show"):
+        with pytest.raises(Unavailable):
+            desk.find(ability, Effect("k", known={"number": "TR-2026-000001"}))
+
+
 def test_what_settings_refuse() -> None:
     for wrong in (
         {"url": "rt.example"},

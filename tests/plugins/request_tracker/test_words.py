@@ -105,6 +105,17 @@ def test_answers_stand_in_the_field_and_in_one_comment(request_tracker: RequestT
     assert len(request_tracker.history(ticket, "Comment")) == 2
 
 
+def test_answers_that_fit_no_more_leave_the_field(request_tracker: RequestTracker, desk: Desk) -> None:
+    """RT does not find a value longer than 255 bytes when it is asked to remove it, and says 200."""
+    case = a_case("nadia@customer.example")
+    ticket = desk.save_case(case, effect("save"))
+    long = [replace(s, text="Très long. " * 60) for s in suggestions("Colis en route")]
+    desk.show(case, long, effect("show", ticket))
+    assert "Très long." in request_tracker.tickets(f"id = {ticket}")[0]["fields"]["Answers"]
+    desk.show(case, [], effect("show", ticket))
+    assert request_tracker.tickets(f"id = {ticket}")[0]["fields"]["Answers"] == ""
+
+
 def test_facts_without_a_field_are_in_the_comment(request_tracker: RequestTracker) -> None:
     desk = make(request_tracker, fields={"case": "Case"}, language="en")
     case = a_case("nadia@customer.example")
