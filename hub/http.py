@@ -23,6 +23,8 @@ from urllib3.exceptions import NewConnectionError
 TIMEOUT = (5.0, 20.0)
 """Seconds to connect and to wait for an answer, where a component says nothing else."""
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
+_UNICAST = ipaddress.ip_network("2000::/3")  # all that IANA gives out; the library calls more global
 _CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598; not "private" to the library
 
 
@@ -30,7 +32,10 @@ def is_outside(address: str) -> bool:
     """Whether `address` is a public one: not loopback, private, link-local, metadata or multicast."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or ip
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
+        ip = inner or ip.ipv4_mapped or ip.sixtofour or ip
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in _UNICAST:
+        return False
     return ip.is_global and not ip.is_multicast and ip not in _CARRIER_NAT
 
 
@@ -94,6 +99,14 @@ class GuardedSession(requests.Session):
         adapter = _Adapter({host.lower() for host in allowed})
         self.mount("http://", adapter)
         self.mount("https://", adapter)
+
+    def get(self, url: str | bytes, **kwargs: Any) -> requests.Response:
+        kwargs.setdefault("allow_redirects", False)  # `requests` itself says True here, before `request` is asked
+        return super().get(url, **kwargs)
+
+    def options(self, url: str | bytes, **kwargs: Any) -> requests.Response:
+        kwargs.setdefault("allow_redirects", False)
+        return super().options(url, **kwargs)
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs.setdefault("allow_redirects", False)

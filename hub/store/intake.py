@@ -74,7 +74,13 @@ message = sa.Table(
     sa.Column("state", sa.String(10), nullable=False, server_default="ok"),  # ok | unread | queued | sent | unsure
     sa.Column("facts", sa.JSON, nullable=False),
     sa.UniqueConstraint("content_key"),
-    sa.Index("ix_message_raw_id", "raw_id"),
+    # Without our own mails, which have no raw: else SQLite reads all of them to find one by its Message-ID.
+    sa.Index(
+        "ix_message_raw_id",
+        "raw_id",
+        sqlite_where=sa.text("raw_id IS NOT NULL"),
+        postgresql_where=sa.text("raw_id IS NOT NULL"),
+    ),
     # Our own mails alone: asked of every page that comes in, so it must stay small.
     sa.Index(
         "ix_message_sent",

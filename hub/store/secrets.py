@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -16,14 +18,30 @@ from hub.store.session import Store, upsert
 def load_key(path: Path) -> bytes:
     """Read the hub's key; make one, readable by the owner alone, where there is none."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes().strip()
-        with os.fdopen(file, "wb") as handle:
-            handle.write(Fernet.generate_key())
-    return path.read_bytes().strip()
+        _make_key(path)
+    key = path.read_bytes().strip()
+    try:
+        Fernet(key)
+    except ValueError:
+        raise ConfigError(
+            f"{path} is no key: restore hub.key from the backup (without one, delete it; stored tokens are then lost)"
+        ) from None
+    return key
+
+
+def _make_key(path: Path) -> None:
+    """Whole or not at all: a crash in the middle must not leave half a key, nor two processes two."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number, name = tempfile.mkstemp(prefix="hub.key.", dir=path.parent)  # readable by the owner alone
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(Fernet.generate_key())
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink()
 
 
 class SecretState:

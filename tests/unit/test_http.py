@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 import requests
 
@@ -11,13 +14,17 @@ INSIDE = ["127.0.0.1", "10.0.0.8", "172.16.3.4", "192.168.1.1", "169.254.169.254
 
 
 @pytest.mark.parametrize(
-    "address", [*INSIDE, "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::"]
+    "address",
+    [
+        *(*INSIDE, "::1", "fe80::1", "fc00::1", "fec0::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::"),
+        *("::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b::7f00:1", "::ffff:0:7f00:1"),
+    ],
 )
 def test_inside(address):
     assert not is_outside(address)
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"])
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"])
 def test_outside(address):
     assert is_outside(address)
 
@@ -34,3 +41,27 @@ def test_a_host_the_admin_named_may_be_inside():
     with pytest.raises(requests.ConnectionError) as caught:
         GuardedSession(("127.0.0.1",)).get("http://127.0.0.1:9/", timeout=2)
     assert "address inside" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["get", "options", "post", "head"])
+def test_a_redirect_is_shown_and_not_followed(method):
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            paths.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", "/secret")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_OPTIONS = do_POST = do_HEAD = do_GET  # noqa: N815 - the names http.server calls
+
+        def log_message(self, *_args: object) -> None: ...
+
+    paths: list[str] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        session = GuardedSession(("127.0.0.1",))
+        answer = getattr(session, method)(f"http://127.0.0.1:{server.server_port}/", timeout=5)
+        session.close()
+        server.shutdown()
+    assert (answer.status_code, paths) == (302, ["/"])

@@ -431,3 +431,34 @@ def test_enriching_is_asked_of_every_source(world, monkeypatch):
 def test_parts_know_the_brand_of_an_instance_that_is_gone(world):
     parts: Parts = world.hub.parts
     assert parts.brand_of("gone")[0] == ""
+
+
+def test_what_every_page_and_every_look_asks_reads_an_index_and_sorts_nothing(world):
+    """At hundreds of thousands of rows a scan twice a second is all the hub would do."""
+    asked: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        if statement.startswith("SELECT"):
+            with world.hub.store._engine.connect() as plain:
+                found = plain.connection.driver_connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                asked.extend(f"{row[3]} :: {statement}" for row in found.fetchall())
+
+    for n in range(60):  # as many as make SQLite weigh its indexes otherwise
+        world.mail(text=QUESTION, **{"from": f"c{n}@customer.example"})
+    for source in _sources(world):
+        source.tick()
+    for engine in (world.hub.store._engine, world.hub.store._durable):
+        sa.event.listen(engine, "before_cursor_execute", note)
+    world.hub.engine.look()
+    world.hub.engine.look()
+    for engine in (world.hub.store._engine, world.hub.store._durable):
+        sa.event.remove(engine, "before_cursor_execute", note)
+    small = ("answer", "note", "variant", "phrasing", "instance_health", "alert", "throttle", "profile")
+    scans = [
+        one for one in asked if one.startswith("SCAN ") and not one.split()[1].startswith((*small, "CONSTANT", "(sub"))
+    ]
+    assert asked
+    assert scans == []
+    own = [one for one in asked if "message.raw_id IS NULL" in one]  # our own mails: there may be many
+    assert own
+    assert all("ix_message_sent" in one for one in own), own

@@ -15,9 +15,20 @@ def upgrade() -> None:
         "ix_delivery_instance_state_due_at", "delivery", ["instance", "state", "due_at", "id"], unique=False
     )
     op.create_index("ix_delivery_message_id", "delivery", ["message_id"], unique=False)
+    op.drop_index("ix_message_raw_id", "message")
+    op.create_index(
+        "ix_message_raw_id",
+        "message",
+        ["raw_id"],
+        unique=False,
+        sqlite_where=sa.text("raw_id IS NOT NULL"),
+        postgresql_where=sa.text("raw_id IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_message_raw_id", "message")
+    op.create_index("ix_message_raw_id", "message", ["raw_id"], unique=False)
     op.drop_index("ix_delivery_message_id", "delivery")
     op.drop_index("ix_delivery_instance_state_due_at", "delivery")
     op.drop_column("step", "late")
