@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from pydantic import ValidationError
 from requests.adapters import BaseAdapter
 
 import plugins.cti.push as plugin
+from hub.rules.identities import canonical
 from hub.sdk import (
     Accepted,
     Agent,
@@ -316,8 +319,11 @@ def test_read_refuses_junk_in_words() -> None:
         ("612345678", "national", "FR", "+33612345678"),
         ("33612345678", "auto", "FR", "+33612345678"),
         ("sip:33612345678@pbx.example", "auto", "FR", "+33612345678"),
+        ("33639980042", "auto", "FR", "+33639980042"),  # set aside for examples: no plan knows it
+        ("447700900043", "auto", "FR", "+447700900043"),
         ("0612345678", "auto", "", ""),
         ("101", "auto", "FR", ""),
+        ("2014578", "auto", "FR", ""),
         ("101", "national", "FR", ""),
         ("emma@shop.example", "auto", "FR", ""),
         ("bob12@33612345678", "auto", "FR", ""),
@@ -325,6 +331,15 @@ def test_read_refuses_junk_in_words() -> None:
 )
 def test_numbers(written: str, number_format: str, country: str, expected: str) -> None:
     assert e164(written, number_format, country) == expected
+
+
+def test_the_call_of_the_how_to_is_the_example_customers() -> None:
+    """docs/how-to/phones.md and config/customers.csv: who follows them finds the call on her timeline."""
+    root = Path(__file__).parents[2]
+    (caller,) = set(re.findall(r'"from": "(\w+)"', (root / "docs/how-to/phones.md").read_text("utf-8")))
+    with (root / "config/customers.csv").open(encoding="utf-8") as file:
+        known = {canonical(Identity("phone", row["phone"]), "FR") for row in csv.DictReader(file) if row["phone"]}
+    assert customer_of(caller, "auto", "FR", "phones", "c-1") in known
 
 
 @pytest.mark.parametrize("written", ["", "anonymous", "Anonymous", "anonymous@anonymous.invalid", "unknown", "-", "+"])

@@ -11,6 +11,9 @@ _WITHHELD = frozenset(
     ("anonymous", "blocked", "hidden", "none", "null", "private", "restricted", "unavailable", "unknown", "withheld")
 )
 
+_NO_EXTENSION = 10
+"""From so many digits on a number is no extension inside a phone system."""
+
 
 def is_withheld(written: str) -> bool:
     """Whether the caller hides the number (CLIR), or the network did not pass it on."""
@@ -39,15 +42,17 @@ def e164(written: str, number_format: str, country: str) -> str:
         return _usable(number, country)
     if number_format == "international":
         return _usable("+" + number, country)
-    # Both readings may be possible; only valid ones (the plan knows such a number) count here.
-    return _usable("+" + number, country, valid=True) or _usable(number, country, valid=True)
+    # Both readings may be possible: one that the number plan knows counts first. It lags behind new
+    # ranges and leaves out the numbers set aside for examples, so the only reading counts as well.
+    readings = list(dict.fromkeys(r for r in (_usable("+" + number, country), _usable(number, country)) if r))
+    known = [r for r in readings if phonenumbers.is_valid_number(phonenumbers.parse(r))]
+    only = readings if len(readings) == 1 and len(number) >= _NO_EXTENSION else []
+    return next(iter(known + only), "")
 
 
-def _usable(number: str, country: str, *, valid: bool = False) -> str:
+def _usable(number: str, country: str) -> str:
     found = canonical(Identity("phone", number), country)
-    if found is None or (valid and not phonenumbers.is_valid_number(phonenumbers.parse(found.value))):
-        return ""
-    return found.value
+    return found.value if found else ""
 
 
 def customer_of(written: str, number_format: str, country: str, instance: str, call: str) -> Identity:
