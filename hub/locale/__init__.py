@@ -6,9 +6,13 @@ side, so that a missing one is seen where it is written (and by tests/unit/test_
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
+
+_BOUND = re.compile(r"(?<=«) | (?=[:;?!»%](?:\s|$|[.,)]))")
+"""French spaces that belong to a mark: a line must not begin with that mark, or end with «."""
 
 LANGUAGES = ("fr", "en")
 """Every text exists in these; customers' texts (customers.toml) also in Spanish."""
@@ -38,3 +42,8 @@ def text(language: str, key: str, **values: object) -> str:
     wordings = catalogue()[key]
     wording = wordings.get(language) or wordings["en"]
     return wording.format(**values) if values else wording
+
+
+def bound(language: str, words: str) -> str:
+    """`words` for a page: in French, marks and the words they belong to stay on one line."""
+    return _BOUND.sub("\u00a0", words) if language == "fr" else words

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from flask import current_app, g, request
 from sqlalchemy.engine import Connection
 
-from hub.locale import LANGUAGES, text
+from hub.locale import LANGUAGES, bound, text
 from hub.store.access import Login
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def language() -> str:
 
 def say(key: str, **values: object) -> str:
     """A text of the admin pages in the reader's language: ``say("overview.title")``."""
-    return text(language(), f"admin.{key}", **values)
+    return bound(language(), text(language(), f"admin.{key}", **values))
 
 
 def zone() -> ZoneInfo:

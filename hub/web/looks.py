@@ -7,7 +7,7 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from hub.locale import text
+from hub.locale import bound, text
 from hub.locale.sentences import sentence
 from hub.store.timeline import Entry
 from hub.web import here
@@ -131,7 +131,7 @@ def address(identity: str) -> str:
 
 def said(english: str) -> str:
     """A sentence that was stored or raised in English, in the reader's language."""
-    return sentence(here.language(), english)
+    return bound(here.language(), sentence(here.language(), english))
 
 
 def value_type(kind: str) -> str:
@@ -143,4 +143,5 @@ def value_type(kind: str) -> str:
     one, either, other = kind.rpartition(" or ")
     if either and kind != "true or false":
         return here.say("type.either", one=value_type(one), other=value_type(other))
-    return word("type", kind.replace(" ", "_"))
+    known = word("type", kind.replace(" ", "_"))
+    return known if known != kind.replace(" ", "_") else kind

@@ -341,7 +341,7 @@ def _others(rows: Braid, answers: dict[str, int]) -> None:
         case_id=case,
         message_id=ack,
         at=rows.ago(94),
-        reason="the hub was stopped while the mail was being handed over; the server cannot be asked",
+        reason="the hub ended while it was being sent",
     )
     (maria,) = rows.customer("María José Carmona", ("email", "mj.carmona@customer.example"), language="es")
     case = rows.case("TR-2026-000128", maria, rows.ago(80), subject="¿Dónde está mi pedido?", language="es")
@@ -362,10 +362,18 @@ def _others(rows: Braid, answers: dict[str, int]) -> None:
         case_id=case,
         message_id=m,
         at=rows.ago(79),
-        reason="400 Bad Request: queue “Livraisons” does not exist; create it in Request Tracker or change crm.rt.queue",
+        reason="Request Tracker refuses ticket with 422: Invalid value for Queue",
         attempts=1,
     )
-    rows.delivery("rt", "show", "held", case_id=case, message_id=m, at=rows.ago(79), reason="waits for the case")
+    rows.delivery(
+        "rt",
+        "show",
+        "held",
+        case_id=case,
+        message_id=m,
+        at=rows.ago(79),
+        reason="waits until the case could be created over there; replay that first",
+    )
     rows.message(
         maria,
         "Estoy fuera de la oficina hasta el lunes.",
@@ -429,7 +437,7 @@ def _crowd(rows: Braid) -> None:
 
 def _trouble(rows: Braid) -> None:
     for bomb, reason in (
-        (b"From: x@customer.example\r\nSubject: =?x?q?bomb\r\n\r\n" + bytes(range(200)) * 20, "more than 1,000 parts"),
+        (b"From: x@customer.example\r\nSubject: =?x?q?bomb\r\n\r\n" + bytes(range(200)) * 20, "more than 1000 parts"),
         (b"{broken json", "these bytes are no entry of this form"),
     ):
         raw = rows.raw("support" if bomb.startswith(b"From") else "contact", bomb, rows.ago(33))
@@ -449,7 +457,7 @@ def _trouble(rows: Braid) -> None:
     rows.health(
         "rt",
         "amber",
-        "no answer from desk.shop.example within 30 s",
+        "no answer within 30 s",
         failures=3,
         since=rows.ago(12),
         retry_at=rows.now + timedelta(seconds=40),
@@ -459,9 +467,9 @@ def _trouble(rows: Braid) -> None:
     rows.health(
         "ventes",
         "red",
-        "the server refused the password (imap.shop.example: AUTHENTICATIONFAILED)",
+        "imap.shop.example:993 refuses the login of ventes: AUTHENTICATIONFAILED",
         since=rows.ago(42),
         seen_at=rows.ago(43),
     )
-    rows.alert("instance:ventes", "the server refused the password (imap.shop.example: AUTHENTICATIONFAILED)", "ventes")
+    rows.alert("instance:ventes", "imap.shop.example:993 refuses the login of ventes: AUTHENTICATIONFAILED", "ventes")
     rows.alert("unsure", "unsure")

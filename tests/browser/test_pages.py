@@ -125,8 +125,8 @@ def test_the_why_of_a_message_is_told(page: Any, site: Site) -> None:
     why = page.locator(".why").first
     why.locator("summary").click()
     told = why.inner_text()
-    assert "an open form is a claim" in told
-    assert "no answer within 30 s" in told
+    assert "un formulaire ouvert ne prouve rien" in told
+    assert "pas de réponse en 30 s" in told
 
 
 def test_html_mail_stands_in_a_frame_that_does_nothing(page: Any, site: Site) -> None:

@@ -178,6 +178,7 @@ def test_pages_say_stored_sentences_through_the_filter() -> None:
     bare = []
     for page in (files("hub.web") / "templates").iterdir():
         if page.name.endswith(".html") and page.name not in ("login.html", "answer.html"):
-            shown = re.findall(r"\{\{(.*?)\}\}", page.read_text("utf-8"))
+            told = re.sub(r"\"[^\"]*\"|'[^']*'", "", page.read_text("utf-8"))
+            shown = re.findall(r"\{\{(.*?)\}\}", told)
             bare += [f"{page.name}: {s.strip()}" for s in shown if stored.search(s) and s.strip() not in handed_on]
     assert bare == []

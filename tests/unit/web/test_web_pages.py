@@ -9,11 +9,13 @@ from importlib.resources import files
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
-from hub.locale import catalogue
+from hub.locale import bound, catalogue
 from hub.web.files import disposition, sanitised
 from hub.web.kept import as_text
+from hub.web.looks import value_type
 from tests.unit.braid import Braid
 from tests.unit.small_hub import SmallHub
 from tests.unit.web.door import PAGES, csrf
@@ -31,6 +33,48 @@ def test_every_page_in_both_languages(inside: FlaskClient, page: str, language: 
     assert "admin." not in answer.text
     if page != "/overview/live":
         assert f'<html lang="{language}">' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("page", "french", "english"),
+    [
+        ("/overview", "refuse la connexion de ventes", "refuses the login of ventes"),
+        ("/overview", "pas de réponse en 30 s", "no answer within 30 s"),
+        ("/deliveries", "le hub s’est arrêté pendant l’envoi", "the hub ended while it was being sent"),
+        ("/deliveries", "attend que le dossier existe là-bas\u00a0; rejouez", "waits until the case could be created"),
+        ("/kept", "plus de 1000 parties", "more than 1000 parts"),
+        ("/cases/TR-2026-000129", "un formulaire ouvert ne prouve rien", "an open form is a claim"),
+        ("/plugins", "Reçoit par HTTP", "Accepts over HTTP"),
+        ("/plugins", "nombre entier", "whole number"),
+    ],
+)
+def test_stored_sentences_speak_the_readers_language(inside: FlaskClient, page: str, french: str, english: str) -> None:
+    for language, there, gone in (("fr", french, english), ("en", english, french)):
+        inside.post("/language", data={"language": language, "csrf_token": csrf(inside, "/overview")})
+        told = inside.get(page).text
+        assert there in told
+        assert gone not in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "french"),
+    [
+        ("list of text", "liste\u00a0: texte"),
+        ('list of one of "fr", "en"', 'liste\u00a0: "fr", "en" au choix'),
+        ("true or false", "true ou false"),
+        ("true or false or text", "true ou false ou texte"),
+        ("something new", "something new"),
+    ],
+)
+def test_types_of_settings_are_said_in_words(app: Flask, kind: str, french: str) -> None:
+    with app.test_request_context(headers={"Accept-Language": "fr"}):
+        assert value_type(kind) == french
+
+
+def test_marks_stay_with_their_words_in_french() -> None:
+    said = "attend ; « voir » : 48 % ? a:b ;c"
+    assert bound("fr", said) == "attend\u00a0; «\u00a0voir\u00a0»\u00a0: 48\u00a0%\u00a0? a:b ;c"
+    assert bound("en", said) == said
 
 
 def test_headers_make_browsers_careful(inside: FlaskClient) -> None:
