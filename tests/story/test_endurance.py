@@ -87,6 +87,7 @@ def _killed(shop: Shop, kills: int) -> None:
     n = 0
     while killer.is_alive() or n < 6:
         n += 1
+        assert killer.error is None, killer.error
         mark = f"zq{n:04}"
         threads.append([mark])
         first = shop.write(f"Bonjour, où est ma commande ? {mark}", f"Question {mark}")
