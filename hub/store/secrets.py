@@ -23,12 +23,10 @@ def load_key(path: Path) -> bytes:
     try:
         Fernet(key)
     except ValueError:
-        raise _other_key(str(path.parent)) from None  # half a key: nothing was sealed with that
+        raise ConfigError(
+            f"{path} is no key: restore hub.key from the backup (without one, delete it; stored tokens are then lost)"
+        ) from None
     return key
-
-
-def _other_key(name: str) -> ConfigError:
-    return ConfigError(f"the stored state of {name} was sealed with another key: restore hub.key from the backup")
 
 
 def _make_key(path: Path) -> None:
@@ -61,7 +59,9 @@ class SecretState:
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:
-            raise _other_key(self._instance) from None
+            raise ConfigError(
+                f"the stored state of {self._instance} was sealed with another key: restore hub.key from the backup"
+            ) from None
 
     def get(self, key: str) -> str | None:
         with self._store.read() as connection:
