@@ -106,7 +106,9 @@ class Instance:
                 away = Unavailable(f"no answer within {limit:g} s", maybe_done=True)
             self._judge(away, judged=judged)
             raise away from error
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also sys.exit() and panics of extensions: they must not end our thread
             self._judge(error, judged=judged)
             if isinstance(error, ConfigError | Unavailable | Rejected):
                 raise
@@ -127,7 +129,7 @@ class Instance:
                 self._under_way.add(once)
         future.add_done_callback(back)
 
-    def _judge(self, error: Exception, *, judged: bool) -> None:
+    def _judge(self, error: BaseException, *, judged: bool) -> None:
         if judged:
             self.failed(error)
         elif not isinstance(error, ConfigError | Unavailable | Rejected):
@@ -164,7 +166,7 @@ class Instance:
             self.log.info("returned", after_seconds=round((after.since - before.since).total_seconds(), 1))
         self._keep_if_moved(before, after)
 
-    def failed(self, error: Exception, side: str = OUT) -> None:
+    def failed(self, error: BaseException, side: str = OUT) -> None:
         """Note what a call ran into. Rejected is an answer like any other."""
         if isinstance(error, Rejected):
             self.succeeded(side)
@@ -181,7 +183,7 @@ class Instance:
             self.give_back(side)
             self._log_bug(error)
 
-    def _log_bug(self, error: Exception) -> None:
+    def _log_bug(self, error: BaseException) -> None:
         # An exception's text may quote a customer: its place is logged, its words only at DEBUG.
         frames = traceback.extract_tb(error.__traceback__)[-3:]
         where = " < ".join(f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))
@@ -228,7 +230,7 @@ class Instance:
         """Wait for it a little; a component that fails to close, or hangs, does not stop the others."""
         try:
             closing.result(max(0.0, seconds))
-        except Exception as error:  # noqa: BLE001 - whatever a plugin does at its end must not stop the stop
+        except BaseException as error:  # noqa: BLE001 - whatever a plugin does at its end must not stop the stop
             self.log.warning("close failed", error=type(error).__name__)
 
 
@@ -278,7 +280,9 @@ def build(config: Config, registry: Registry, lend: Lend) -> tuple[dict[str, Ins
             made[section.id] = create(section, config, registry, lend)
         except (ConfigError, ConfigErrors) as error:
             broken[section.id] = str(error)
-        except Exception as error:  # noqa: BLE001 - a plugin's constructor may raise anything; the others start
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin's constructor may raise anything; the others start
             broken[section.id] = f"{type(error).__name__} while it was made"
     for instance, reason in broken.items():
         logger(instance=instance).error("could not start", reason=reason)

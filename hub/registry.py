@@ -116,7 +116,9 @@ def _load(manager: pluggy.PluginManager, entry: metadata.EntryPoint, registry: R
         manager.check_pending()
         offered = manager.subset_hook_caller("hub_components", _others(manager, module))()
         classes = [c for result in offered for c in result]
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's bug of any kind stays the plugin's
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - sys.exit(), a panic in a Rust extension: it stays the plugin's
         if manager.has_plugin(entry.name):
             manager.unregister(name=entry.name)
         return _with(found, error=_sentence(error))
@@ -183,7 +185,7 @@ def _sentence(error: BaseException) -> str:
     """An import's failure in one line: what, and where in the plugin."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    text = str(error) or "no reason given"
+    text = " ".join(str(error).split()) or "no reason given"
     if isinstance(error, SystemExit):
         return f"it tried to end the program while it was loaded{where}"
     return f"{type(error).__name__}: {text}{where}"

@@ -56,7 +56,7 @@ def _ask(section: Section, settings: Settings, config: Config, registry: Registr
         return Result(section.path, (Problem(path, str(error)),), live=True)
     except Unavailable as error:
         return Result(section.path, (Problem(section.path, f"cannot be reached: {error}"),), live=True)
-    except Exception as error:  # noqa: BLE001 - a plugin's bug is a result too
+    except BaseException as error:  # noqa: BLE001 - a plugin's bug is a result too; this is no main thread
         text = f"the plugin has a bug: {type(error).__name__} in check()"
         return Result(section.path, (Problem(section.path, text, "please report it to its author"),), live=True)
     notices = tuple(Problem(f"{section.path}.{n.path}" if n.path else section.path, n.text) for n in found)

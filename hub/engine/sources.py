@@ -117,7 +117,9 @@ class Source:
             self.instance.log.error("could not keep a page", error=type(error).__name__)
             self.again(self.parts.now() + timedelta(seconds=5))
             return False
-        except Exception as error:  # noqa: BLE001 - the four words and bugs alike become the instance's health
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the four words and bugs alike become the instance's health
             if self._turns == turn:
                 self.instance.failed(error, IN)
                 self.again(self.parts.now() + timedelta(seconds=self._until_retry()))

@@ -61,7 +61,9 @@ def read(parts: Parts, row: Any) -> Item | Culprit:
         return Culprit(row.id, f"the instance {row.instance} is not running; start it and replay")
     try:
         said = reader(Raw(row.source_key, row.data, row.facts))
-    except Exception as error:  # noqa: BLE001 - whatever it was, the bytes are kept and the next mail is read
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the bytes are kept and the next mail is read
         # The words of an exception may quote the mail; the type and our own sentence say enough.
         logger(instance=row.instance).warning("kept unread", raw=row.id, error=type(error).__name__)
         known = type(error).__module__.startswith("hub.")

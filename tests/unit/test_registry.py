@@ -82,6 +82,8 @@ def test_a_good_plugin_has_a_record_and_a_component(shelf: Shelf) -> None:
     [
         ("import no_such_module_here", "ModuleNotFoundError: No module named 'no_such_module_here'"),
         ("raise SystemExit(3)", "tried to end the program"),
+        ("raise BaseException('a panic')", "BaseException: a panic (shelf_"),
+        ("raise ValueError('one\\n  two')", "ValueError: one two (shelf_"),
         ("def broken(:", "SyntaxError"),
         ("1 / 0", "ZeroDivisionError: division by zero (shelf_"),
         ("from hub.sdk import hookimpl\n@hookimpl\ndef hub_components():\n    raise KeyError('x')", "KeyError: 'x'"),
