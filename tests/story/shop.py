@@ -66,6 +66,7 @@ smtp = {{ host = "127.0.0.1", port = {smtp}, security = "none", log_in = false }
 [channels.website]
 use = "form"
 minimum_fill = "0s"
+rate = 1000
 
 [crm.rt]
 use = "request_tracker"
