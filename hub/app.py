@@ -21,7 +21,7 @@ from hub.http import GuardedSession
 from hub.instances import CLOSING, Instance, Lend, build
 from hub.knowledge.answers import import_answers
 from hub.log import logger
-from hub.pipeline.accept import accept
+from hub.pipeline.accept import BUSY, accept
 from hub.pipeline.parts import Parts
 from hub.pipeline.suggest import Answers
 from hub.registry import Registry, load_plugins
@@ -77,7 +77,12 @@ class Hub:
         self._lock.release()
 
     def accept(self, instance_id: str, request: Request) -> Reply:
-        """Hand an HTTP request to an instance; KeyError where none of that name accepts."""
+        """Hand an HTTP request to an instance; KeyError where none of that name accepts.
+
+        One that could not start answers "later": its sender keeps what it has until somebody mends it.
+        """
+        if instance_id in self.broken:
+            return BUSY
         instance = self.instances[instance_id]
         if not instance.has("Accepts"):
             raise KeyError(instance_id)

@@ -7,6 +7,7 @@ names a secret is replaced here, whoever logs it.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -16,10 +17,17 @@ import structlog
 _SECRET_WORDS = ("password", "secret", "token", "authorization", "cookie", "key")
 
 
-def _hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for name in event:
+_ADDRESS = re.compile(r"[\w.+-]{1,64}@(?=[\w-])")
+"""The part of an e-mail address that names a person: a server's refusal quotes it."""
+
+
+def _hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Secrets by the name of their key, people by the look of their address."""
+    for name, value in event.items():
         if any(word in name.lower() for word in _SECRET_WORDS):
             event[name] = "***"
+        elif isinstance(value, str) and "@" in value:
+            event[name] = _ADDRESS.sub("***@", value)
     return event
 
 
@@ -34,7 +42,7 @@ def configure(level: str = "INFO", style: str = "line") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info if style == "json" else structlog.processors.StackInfoRenderer(),
-            _hide_secrets,
+            _hide,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

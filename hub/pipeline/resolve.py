@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.rules import identities
-from hub.sdk import Identity
+from hub.sdk import Direction, Identity
 from hub.store import next_ids
 from hub.store.customers import customer, identity
+from hub.store.intake import message
 
 Key = tuple[str, str]
 NOBODY = "unknown@"
@@ -81,10 +82,14 @@ def _make(connection: Connection, missing: list[Identity], now: datetime) -> dic
 
 
 def mark_undeliverable(connection: Connection, addresses: Iterable[str], reason: str) -> None:
-    """A permanent bounce: these addresses show as undeliverable on their timelines."""
+    """A permanent bounce: these addresses show as undeliverable on their timelines.
+
+    Believed only of addresses that something was sent to: anybody can write a bounce.
+    """
+    wrote = sa.exists().where(message.c.identity_id == identity.c.id, message.c.direction == str(Direction.OUT))
     for address in addresses:
         connection.execute(
             sa.update(identity)
-            .where(identity.c.kind == "email", identity.c.value == address.lower())
+            .where(identity.c.kind == "email", identity.c.value == address.lower(), wrote)
             .values(undeliverable=reason[:500])
         )

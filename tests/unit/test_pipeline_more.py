@@ -462,3 +462,19 @@ def test_what_every_page_and_every_look_asks_reads_an_index_and_sorts_nothing(wo
     own = [one for one in asked if "message.raw_id IS NULL" in one]  # our own mails: there may be many
     assert own
     assert all("ix_message_sent" in one for one in own), own
+
+
+def test_a_forged_bounce_marks_nobody(world):
+    from hub.pipeline.resolve import mark_undeliverable
+    from hub.store.customers import identity
+
+    world.mail(text="Bonjour, où est ma commande ?", may=False)
+    world.go()
+    with world.hub.store.write() as connection:
+        mark_undeliverable(connection, ["alice@customer.example"], "550 unknown")
+    assert rows(world, identity)[0].undeliverable == ""
+    world.mail(text="Bonjour, une autre question sur ma commande ?", **{"from": "bob@customer.example"})
+    world.go()
+    with world.hub.store.write() as connection:
+        mark_undeliverable(connection, ["bob@customer.example"], "550 unknown")
+    assert [i.undeliverable for i in rows(world, identity)] == ["", "550 unknown"]
