@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from hub.sdk import Case, ConfigError, Context, Effect, Identity, Rejected
@@ -14,6 +15,8 @@ from .settings import RequestTrackerSettings
 
 _ADDRESS = re.compile(r"[^\s,;:<>()\"\\@]+@[^\s,;:<>()\"\\@]+")
 _NOT_IN_NAMES = re.compile(r"[\"\\<>,;:@()\x00-\x1f\x7f]+")
+_CLOCKS = timedelta(minutes=10)
+"""How far apart the clocks of the hub and of RT may be."""
 
 
 class Tickets:
@@ -31,7 +34,8 @@ class Tickets:
     def save(self, case: Case, effect: Effect) -> str:
         """Create the ticket of `case`, or bring its fields up to date; the same case twice changes nothing."""
         wanted = case_values(case, self._settings.fields, self._settings.language)
-        ticket = self.find(case.number, effect)
+        known = self._known(case.number, effect)
+        ticket = self._load(known) if known else next(iter(self._tickets_of(case)), None)
         if ticket is None:
             ticket = self._create(case, wanted)
         if self._belongs_to_other(ticket, case.number):
@@ -79,11 +83,22 @@ class Tickets:
 
     def find(self, number: str, effect: Effect) -> dict[str, Any] | None:
         """The ticket of a case: by its known id, else by the case number."""
-        known = effect.known.get("case") or self._context.state.get(_unmarked(number))
+        known = self._known(number, effect)
         if known:
             return self._load(known)
         found = self._search(number) if number else []
         return found[0] if found else None
+
+    def _known(self, number: str, effect: Effect) -> str | None:
+        return effect.known.get("case") or self._context.state.get(_unmarked(number))
+
+    def _tickets_of(self, case: Case) -> list[dict[str, Any]]:
+        """Tickets that carry the number of `case` and may be its own.
+
+        A hub whose database was lost, or restored from a backup, counts from an older number again.
+        The tickets that have those numbers already are other people's, and stay theirs.
+        """
+        return [t for t in self._search(case.number) if not _is_anothers(t, case)]
 
     def _load(self, ticket: str) -> dict[str, Any]:
         """A ticket by its id; for a merged one RT gives the ticket it went into."""
@@ -94,7 +109,13 @@ class Tickets:
         """Tickets that carry exactly this case number, oldest first."""
         name = self._settings.fields.case
         query = f"{custom_field(name)} = {quoted(number)}"
-        parameters = {"query": query, "fields": "CustomFields,Status", "orderby": "id", "order": "ASC"}
+        parameters = {
+            "query": query,
+            "fields": "CustomFields,Status,Created,Requestor",
+            "fields[Requestor]": "EmailAddress",
+            "orderby": "id",
+            "order": "ASC",
+        }
         # Databases compare without regard to case, and some to accents; a case number is exact.
         found = [t for t in self._client.items("tickets", parameters) if held(t).get(name) == number]
         return sorted(found, key=lambda t: int(t["id"]))
@@ -122,7 +143,7 @@ class Tickets:
         if requestor := address(case.requester):
             body["Requestor"] = requestor
         made = self._client.create("ticket", body)
-        twins = self._search(case.number)
+        twins = self._tickets_of(case)
         if not twins:
             # The rights of the hub's user do not reach the field. The ticket must not be made again.
             self._context.state.set(_unmarked(case.number), made)
@@ -165,6 +186,17 @@ def address(who: Identity) -> str:
         return ""
     name = re.sub(r"\s+", " ", _NOT_IN_NAMES.sub(" ", who.name)).strip()
     return f'"{name}" <{who.value}>' if name else who.value
+
+
+def _is_anothers(ticket: Mapping[str, Any], case: Case) -> bool:
+    """Whether a ticket with the number of `case` is older than the case, and of another requestor.
+
+    Both, because each alone may mislead: clocks differ, and RT may rewrite addresses.
+    """
+    there = {str(r.get("EmailAddress") or "").lower() for r in ticket.get("Requestor") or ()}
+    own = {case.requester.value.lower()} if address(case.requester) else set()
+    created = str(ticket.get("Created") or "")
+    return there != own and bool(created) and datetime.fromisoformat(created) < case.opened_at - _CLOCKS
 
 
 def _unmarked(number: str) -> str:

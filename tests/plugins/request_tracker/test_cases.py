@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hub.sdk import Identity, OrderOnCase, Proof
@@ -62,6 +63,23 @@ def test_no_case_number_can_break_out_of_a_query(request_tracker: RequestTracker
         (found,) = request_tracker.tickets(f"id = {ticket}")
         assert found["fields"]["Case"] == number
         assert desk.save_case(case, effect("save")) == ticket
+
+
+def test_a_number_that_is_counted_again_does_not_lead_to_a_strangers_ticket(
+    request_tracker: RequestTracker, desk: Desk
+) -> None:
+    """The hub's database was restored from a backup: its next number is on somebody's ticket already."""
+    before = a_case("nadia@customer.example")
+    hers = desk.save_case(before, effect("save"))
+    later = datetime.now(UTC) + timedelta(hours=1)
+    again = replace(before, requester=Identity("email", "paul@customer.example"), opened_at=later)
+    his = desk.save_case(again, effect("save"))
+    assert his != hers
+    assert desk.save_case(again, effect("save", his)) == his
+    assert [t["requestors"] for t in request_tracker.tickets(f"id = {hers} OR id = {his}")] == [
+        ["nadia@customer.example"],
+        ["paul@customer.example"],
+    ]
 
 
 def test_a_display_name_is_no_second_requestor(request_tracker: RequestTracker, desk: Desk) -> None:
