@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from hub.mail import content
+from hub.mail.references import message_id
 from hub.mail.structure import Part
 
 _ADDRESS = r"(?<![^\s<>\"'(),;:=@\[\]])([^\s<>\"'(),;:=@\[\]]++@[^\s<>\"'(),;:@\[\]]++)"
@@ -47,6 +48,7 @@ _DELAY = re.compile(
     r"|do(?:es)? not need to re-?send|transient|retried until",
     re.IGNORECASE,
 )
+_OWN_ID = re.compile(r"^message-id[ \t]*:[ \t]*(?:\n[ \t]+)?([^\n]{1,1000})", re.IGNORECASE | re.MULTILINE)
 _REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _COPIES = frozenset({"message/rfc822", "text/rfc822-headers", "message/global-headers"})
 _LINE = 1000
@@ -64,6 +66,19 @@ def failed_recipients(parts: Sequence[Part], text: str, *, bounce: bool) -> tupl
     if not found and bounce and not any(_RECIPIENT.search(r) for r in reports):
         found = list(_of_prose(text[:_LIMIT], parts))
     return tuple(dict.fromkeys(found))
+
+
+def returned_ids(parts: Sequence[Part]) -> tuple[str, ...]:
+    """Message-IDs of the mails that came back, so that a bounce stands in the case of what bounced.
+
+    Mail systems seldom name it in References; the returned copy is the only link.
+    """
+    found = []
+    for part in parts:
+        if part.content_type in _COPIES:
+            head = _EMPTY_LINE.split(content.text(part, content.decoded(part))[:_LIMIT].lstrip("\n"), 1)[0]
+            found += [message_id(value) for value in _OWN_ID.findall(head)[:1]]
+    return tuple(dict.fromkeys(i for i in found if i))
 
 
 def _of_report(report: str) -> Iterator[str]:

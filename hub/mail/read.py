@@ -54,6 +54,8 @@ def read_mail(
     unanswerable = _answerable(headers, sender, verdict, judgement)
     split = quoting.split(body.text)
     key = _content_key(data, headers, body)
+    bounced = bounce.failed_recipients(parts, body.text, bounce=bool(judgement.automatic))
+    named = references(headers.plain("references"), headers.plain("in-reply-to"))
     problems: list[str] = []
     return Message(
         direction=Direction.IN,
@@ -71,10 +73,10 @@ def read_mail(
         may_acknowledge=not unanswerable,
         acknowledge_reason=unanswerable,
         message_id=message_id(headers.plain("message-id")) or f"<{key[:40]}@message-id.invalid>",
-        references=references(headers.plain("references"), headers.plain("in-reply-to")),
+        references=tuple(dict.fromkeys([*named, *bounce.returned_ids(parts)])) if bounced else named,
         content_key=key,
         attachments=tuple(body.attachments),
-        bounced=bounce.failed_recipients(parts, body.text, bounce=bool(judgement.automatic)),
+        bounced=bounced,
         facts=_facts(headers, facts),
         problems=tuple(problems),
     )

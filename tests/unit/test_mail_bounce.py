@@ -113,3 +113,16 @@ def test_hostile_bounces_are_cheap(seed: bytes) -> None:
     notice(b"failed\n" + seed * (400_000 // len(seed)))
     read_mail(DSN % (seed * (400_000 // len(seed))))
     assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize("kind", [b"message/rfc822", b"text/rfc822-headers"])
+def test_a_bounce_names_the_mail_that_came_back(kind: bytes) -> None:
+    """By it the bounce of an acknowledgement stands in its case; a forwarded mail names nothing."""
+    failed = b"Final-Recipient: rfc822; al@c.example\nAction: failed"
+    copy = b"To: someone@else.example\nMessage-ID:\n <tresse.1@shop.example>"
+    dsn = (DSN % failed).replace(b"message/rfc822", kind).replace(b"To: someone@else.example", copy)
+    assert read_mail(dsn).references == ("<tresse.1@shop.example>",)
+    assert read_mail(dsn.replace(b"Action: failed", b"Action: delayed")).references == ()
+    assert read_mail(DSN % failed).references == ()
+    words = dsn.replace(b"\nx\n", b"\nMessage-ID: <words@c.example>\n")
+    assert read_mail(words).references == ("<tresse.1@shop.example>",)
