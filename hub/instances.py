@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import threading
-import traceback
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from hub.circuit import RED_RETRY, Circuit, Health, worst
 from hub.clock import Clock
 from hub.config import Config, ConfigErrors, Section, settings_of
 from hub.http import GuardedSession, hosts_in
-from hub.log import logger
+from hub.log import logger, place
 from hub.registry import Registry
 from hub.sdk import Component, ConfigError, Context, Rejected, Settings, Unavailable, abilities_of
 from hub.store import Store, upsert
@@ -185,9 +184,7 @@ class Instance:
 
     def _log_bug(self, error: BaseException) -> None:
         # An exception's text may quote a customer: its place is logged, its words only at DEBUG.
-        frames = traceback.extract_tb(error.__traceback__)[-3:]
-        where = " < ".join(f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))
-        self.log.error("bug", error=type(error).__name__, where=where)
+        self.log.error("bug", error=type(error).__name__, where=place(error))
         self.log.debug("bug in words", text=str(error))
 
     def _sick(self, state: str, reason: str, side: str, wait: float | None) -> bool:

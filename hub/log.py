@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -52,9 +53,25 @@ def configure(level: str = "INFO", style: str = "line") -> None:
     # A tick that finds the last one still at work is skipped on purpose.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # Libraries speak through logging; their chatter (a URL with a token in it) stays below WARNING.
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True
-    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
+
+
+class _Libraries(logging.Handler):
+    """What libraries say, in lines like ours; of an exception its place, and its words only at DEBUG."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record, one line."""
+        error = record.exc_info[1] if record.exc_info else None
+        facts = {"error": type(error).__name__, "where": place(error)} if error is not None else {}
+        logger(library=record.name, **facts).log(record.levelno, " ".join(record.getMessage().split()))
+        if error is not None:
+            logger(library=record.name).debug("in words", text=str(error))
+
+
+def place(error: BaseException) -> str:
+    """Where an exception was raised, innermost first. Its words may quote a customer, so they are not in here."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return " < ".join(f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))
 
 
 def logger(**facts: Any) -> Any:

@@ -32,11 +32,14 @@ class Store:
 
     def _open(self, synchronous: str) -> Engine:
         if not self.sqlite:
-            return sa.create_engine(self.url, pool_pre_ping=True)
+            return sa.create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
         if self.url.database in (None, "", ":memory:"):
             raise ConfigError("database.url: the hub needs a file, not a database in memory")
         Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(self.url, connect_args={"timeout": 30, "check_same_thread": False})
+        # An error's text would quote the values of the statement: customers' words, in a log.
+        engine = sa.create_engine(
+            self.url, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True
+        )
 
         @sa.event.listens_for(engine, "connect")
         def _pragmas(connection: Any, _record: Any) -> None:

@@ -6,15 +6,17 @@ import hashlib
 import hmac
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response as AnyResponse
 
 from hub.locale import LANGUAGES
+from hub.log import logger, place
 from hub.web import (
     answers,
     api,
@@ -52,9 +54,18 @@ _POLICY = (
 )
 
 
+class _RowId(IntegerConverter):
+    """A number in an address is a row's id; one that no column can hold is nobody's (404, not 500)."""
+
+    def __init__(self, map: Any) -> None:  # noqa: A002 - werkzeug's name for it
+        super().__init__(map, max=2**63 - 1)
+
+
 def create_app(hub: Hub) -> Flask:
     """The web side of `hub`: webhooks in, API, health, admin pages."""
     app = Flask(__name__)
+    app.url_map.converters["int"] = _RowId
+    app.log_exception = _log_bug  # type: ignore[method-assign]
     app.extensions[here.EXTENSION] = hub
     app.config.update(
         # Of the hub's key, so that sessions outlive a restart and no second secret must be kept.
@@ -80,6 +91,13 @@ def create_app(hub: Hub) -> Flask:
     app.register_error_handler(HTTPException, _error)
     _teach(app)
     return app
+
+
+def _log_bug(exc_info: Any) -> None:
+    """Flask would log a traceback with the address in it, which may hold a token (/in/phones/...)."""
+    error: BaseException = exc_info[1]
+    logger().error("bug in the web part", at=request.endpoint, error=type(error).__name__, where=place(error))
+    logger().debug("bug in words", text=str(error))
 
 
 def _behind_proxies(app: Flask, number: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+
 from hub.log import configure, logger
 
 
@@ -13,3 +16,18 @@ def test_secrets_and_people_are_hidden(capsys):
     assert "***@customer.example" in said
     assert "t0ps3cret" not in said
     assert '"instance": "support"' in said
+
+
+def test_libraries_speak_in_lines_like_ours(capsys):
+    configure("INFO", "json")
+    try:
+        raise ValueError("Alice's private words")
+    except ValueError:
+        logging.getLogger("some.library").exception("it broke\n  on two lines")
+    logging.getLogger("some.library").info("chatter")
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["level"], said["event"], said["library"]) == ("error", "it broke on two lines", "some.library")
+    assert said["error"] == "ValueError"
+    assert "test_log.py" in said["where"]
+    assert "private words" not in line

@@ -159,6 +159,7 @@ def test_lists_go_on_with_next(api: Api) -> None:
         ("customers?limit=x", 400, "bad_request"),
         ("customers?before=-1", 400, "bad_request"),
         ("customers/999", 404, "not_found"),
+        ("customers/9223372036854775808", 404, "not_found"),  # more than a column holds
         ("cases/NO", 404, "not_found"),
         ("deliveries?state=flying", 400, "bad_request"),
         ("nothing", 404, "not_found"),

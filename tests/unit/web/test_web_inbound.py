@@ -6,8 +6,10 @@ from io import BytesIO
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
+from hub.log import configure
 from hub.sdk import Rejected, Reply, Request, Unavailable
 from hub.store import access
 from hub.store.health import note
@@ -54,6 +56,25 @@ def test_a_form_is_parsed_and_its_raw_body_kept(hub: SmallHub, client: FlaskClie
 def test_the_method_options_reaches_the_instance(hub: SmallHub, client: FlaskClient) -> None:
     hub.answering = lambda _i, r: Reply(204, headers={"Access-Control-Allow-Origin": r.method})
     assert client.options("/in/contact").headers["Access-Control-Allow-Origin"] == "OPTIONS"
+
+
+def test_a_bug_of_ours_is_one_line_without_words_and_without_the_token_in_the_address(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(**_path: str) -> Reply:
+        raise KeyError("a customer's words")
+
+    for endpoint in app.view_functions:
+        if endpoint.startswith("inbound."):
+            monkeypatch.setitem(app.view_functions, endpoint, broken)
+    configure("INFO")
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    assert client.post("/in/contact/t0ps3cret").status_code == 500
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "error=KeyError" in line
+    assert "test_web_inbound.py" in line
+    assert "t0ps3cret" not in line
+    assert "words" not in line
 
 
 def test_an_unknown_instance_is_404(client: FlaskClient) -> None:

@@ -124,6 +124,7 @@ def test_what_does_not_exist_is_said_so(inside: FlaskClient) -> None:
         "/kept/99999",
         "/messages/99999/html",
         "/answers/999",
+        "/answers/9223372036854775808",
     ):
         assert inside.get(page).status_code == 404
     assert inside.get("/customers/1?before=junk").status_code == 404
