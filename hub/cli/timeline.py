@@ -57,9 +57,9 @@ def _candidates(subject: Subject) -> None:
 
 def _show(entry: Entry, config: Config) -> None:
     who = entry.agent or entry.sender_name or entry.sender or entry.identity
-    marks = [
-        m for m in (entry.case_number, entry.proof if entry.proof != "verified" else "", entry.state) if m and m != "ok"
-    ]
+    machine = "automatic" if entry.automatic else ""  # an absence note reads like a person's words
+    proof = entry.proof if entry.proof != "verified" else ""
+    marks = [m for m in (entry.case_number, machine, proof, entry.state) if m and m != "ok"]
     head = f"{local(entry.at, config)}  {_MARKS.get(entry.direction, '--')} {entry.instance}  {who}"
     out.print(
         Text.assemble("\n", (clean(head), "cyan" if entry.direction == "in" else "green"), f"  {' · '.join(marks)}")

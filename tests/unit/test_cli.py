@@ -69,13 +69,13 @@ def tresse(config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     return run
 
 
-def a_message(store: Store, text: str = "Où est ma commande ?") -> None:
+def a_message(store: Store, text: str = "Où est ma commande ?", **values: Any) -> None:
     with store.write() as connection:
         braid = Braid(connection, NOW)
         (alice,) = braid.customer("Alice Durand", ("email", "alice@customer.example"))
         opened = braid.case("TR-2026-000123", alice, proof="claimed")
         sender = {"sender": "alice@customer.example", "sender_name": "Alice Durand"}
-        braid.message(alice, text, case_id=opened, subject="Commande", proof="claimed", **sender)
+        braid.message(alice, text, case_id=opened, subject="Commande", proof="claimed", **sender, **values)
 
 
 # -- help, errors, exit codes -----------------------------------------------------------------
@@ -238,6 +238,11 @@ def test_the_timeline_in_text_and_json(tresse: Any, store: Store) -> None:
     assert by_case["subject"]["kind"] == "case"
     assert by_case["entries"][0]["sender"] == "alice@customer.example"
     assert by_case["next"] is None
+
+
+def test_a_machines_mail_is_marked_on_the_timeline(tresse: Any, store: Store) -> None:
+    a_message(store, "Je suis absente.", automatic="Auto-Submitted: auto-replied")
+    assert "TR-2026-000123 · automatic · claimed" in tresse("timeline", "alice@customer.example").out
 
 
 def test_a_name_lists_candidates(tresse: Any, store: Store) -> None:
