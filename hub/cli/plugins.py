@@ -95,7 +95,7 @@ def new(
     files = template.write(name, kind, target)
     for file in files:
         say(f"  {file}")
-    say(f"\nNext: pip install -e {target} && pytest {target}", "bold")
+    say(f"\nNext: pip install -e '{target}[dev]' && pytest {target}", "bold")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,7 +1,7 @@
 """One catalogue for every text an agent, an admin or a customer sees.
 
 Each TOML file here belongs to one audience; each text stands with all its languages side by
-side, so that a missing one is seen where it is written (and by tests/unit/test_locale.py).
+side, so that a missing one is seen where it is written (and by tests/unit/web/test_web_pages.py).
 """
 
 from __future__ import annotations

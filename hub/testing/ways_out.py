@@ -8,9 +8,6 @@ from hub.sdk import Effect, Identity
 from hub.testing import values
 from hub.testing.component import Contract, skip
 
-DONE_BEFORE = 2
-"""A delivery is asked for at least twice when the hub was killed in the middle."""
-
 
 def found_or_done(component: Any, ability: str, effect: Effect, again: Any) -> str:
     """What the hub does after a crash: look where it can look, else do it once more."""

@@ -12,12 +12,12 @@ from hub.locale.sentences import sentence
 from hub.store.timeline import Entry
 from hub.web import here
 
-STRANDS = ("mail", "form", "phone", "desk", "hub", "other")
-"""A channel's kind: one colour and one icon everywhere (static/tresse.css, static/icons.svg)."""
-
 
 def strand(instance: str) -> str:
-    """The strand of an instance, from its section; what is no longer configured keeps a plain one."""
+    """The strand of an instance: one colour and one icon everywhere (static/tresse.css, templates/icons.svg).
+
+    It follows from the section; what is no longer configured keeps a plain one.
+    """
     section = here.hub().config.section(instance)
     if section is None:
         return "other"
