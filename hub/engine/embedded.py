@@ -81,6 +81,7 @@ class Embedded:
 
     def _tick(self, source: Source) -> None:
         def poll() -> None:
+            source.watch()
             self._submit(self._pollers[source.key], f"poll/{source.key}", source.tick)
 
         def again(at: datetime) -> None:

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from hub.instances import IN, Instance
 from hub.pipeline.parts import Parts
 from hub.pipeline.receive import read_cursor, receive
-from hub.sdk import Listens, Page, Polls, ReportsChanges
+from hub.sdk import Listens, Page, Polls, ReportsChanges, Unavailable
 
 QUIET = timedelta(seconds=60)
-"""A listener that gave no sign of life for so long is not trusted: polling takes over."""
+"""A listener that gave no sign of life for so long is not trusted: polling takes over. A poll is told to be stuck."""
 
 
 class Source:
@@ -32,6 +32,10 @@ class Source:
         """Which turn it is: a poll or a listener of an earlier one has lost its say."""
         self._alive_at: datetime | None = None
         """When the listener at work last spoke; None where none is at work."""
+        self._moved_at = parts.now()
+        """When a turn began or last brought a page."""
+        self._stuck = 0
+        """The turn that was told to be stuck."""
         self._cursor: Mapping[str, Any] = {}
         self.again: Callable[[datetime], None] = lambda _at: None
         """Called with the time of the next try after a failure (set by the engine)."""
@@ -57,6 +61,16 @@ class Source:
         finally:
             self._end(turn)
 
+    def watch(self) -> None:
+        """Called at every interval: a poll that does not return is told once, while it hangs."""
+        quiet = max(QUIET, timedelta(seconds=self.instance.options.timeout or 0))
+        with self._lock:
+            polling = self._at_work and self._alive_at is None and self._stuck != self._turns
+            if not polling or self._moved_at > self.parts.now() - quiet:
+                return
+            self._stuck = self._turns
+        self.instance.failed(Unavailable(f"no answer within {quiet.total_seconds():g} s"), IN)
+
     def listen(self) -> None:
         """Listen until the hub stops; where the far side cannot be listened to, leave it to the ticks."""
         while not self._stop.is_set():
@@ -78,7 +92,7 @@ class Source:
         with self._lock:
             if self._at_work and not (self._alive_at is not None and not self._listening()):
                 return False
-            self._at_work, self._alive_at = True, None
+            self._at_work, self._alive_at, self._moved_at = True, None, self.parts.now()
             self._turns += 1
             return True
 
@@ -104,8 +118,9 @@ class Source:
                 if self._turns != turn:
                     return False  # another one went on from where the cursor stands
                 new = self._keep(page)
+                self._moved_at = self.parts.now()
                 if listening:
-                    self._alive_at = self.parts.now()
+                    self._alive_at = self._moved_at
                 self.instance.succeeded(IN)
                 if new:
                     self._wake()

@@ -208,6 +208,32 @@ def test_a_bug_in_a_poll_is_one_alert_and_one_line_until_it_returns(world, box, 
         assert connection.execute(sa.select(alert)).one().closed_at is not None
 
 
+def test_a_poll_that_hangs_is_told_once_and_well_again_when_it_returns(world, box, source, capsys):
+    configure("INFO")
+    support, inside, end = world.hub.instances["support"], threading.Event(), threading.Event()
+
+    def poll(_cursor: Any) -> Iterator[Page]:
+        inside.set()
+        end.wait(5)
+        yield page(1)
+
+    box.poll = poll
+    thread = in_thread(source.tick)
+    assert inside.wait(5)
+    source.watch()
+    assert support.health.state == "green"
+    for _ in range(3):
+        world.clock.at += QUIET + timedelta(seconds=1)
+        source.watch()
+    assert (support.health.state, support.health.reason) == ("amber", "no answer within 60 s")
+    end.set()
+    thread.join(5)
+    source.watch()
+    assert (support.health.state, count(world)) == ("green", 1)
+    said = capsys.readouterr().err
+    assert (said.count("gone"), said.count("returned")) == (1, 1)
+
+
 def test_a_mailbox_that_is_away_while_mail_can_be_sent_is_told_once(world, box, source, capsys):
     configure("INFO")
     box.poll = raising(Unavailable("connection refused"))
