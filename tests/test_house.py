@@ -97,6 +97,13 @@ def test_every_ignored_rule_has_a_reason() -> None:
                 assert re.search(r"# noqa: [A-Z]+\d+", line), f"{file.relative_to(ROOT)}:{number + 1} names no rule"
 
 
+def test_every_rule_switched_off_has_a_reason_beside_it() -> None:
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    switched_off = text.partition("\nignore = [\n")[2].partition("\n]")[0].splitlines()
+    assert switched_off
+    assert [line for line in switched_off if not re.search(r'",\s+# \S', line)] == []
+
+
 # -- plugins ----------------------------------------------------------------------------------
 
 
