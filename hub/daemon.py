@@ -67,13 +67,12 @@ def run(config: Config) -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
-    server = listen_on(config.web.host, config.web.port)
+    hub = open_hub(config)  # first: a second hub is told of the first one, not of its port
     try:
-        hub = open_hub(config)
+        web = Web(hub, listen_on(config.web.host, config.web.port))
     except BaseException:
-        server.close()
+        hub.stop()
         raise
-    web = Web(hub, server)
     hub.start()
     web.start()
     logger().info("started", address=config.hub.address, instances=len(hub.instances), broken=len(hub.broken))

@@ -14,6 +14,7 @@ from hub.config import Config, ConfigErrors, Problem, Section, did_you_mean, set
 from hub.config.load import read, sections
 from hub.knowledge.answers import read_answers
 from hub.knowledge.files import AnswerFileError
+from hub.locale import catalogue
 from hub.registry import Registry
 from hub.sdk import ConfigError, Settings, abilities_of
 
@@ -115,6 +116,9 @@ def house_notices(config: Config, registry: Registry) -> Iterator[Problem]:
             yield Problem(f"plugin {record.name}", f"was not loaded: {why}", f"it comes with {record.distribution}")
     if not any(s.kind == "channels" and s.options.enabled for s in config.sections):
         yield Problem("channels", "no channel is configured, so nothing comes in", "add [channels.NAME]")
+    for language in config.hub.languages:
+        if language not in catalogue()["customers.acknowledgement.subject"]:
+            yield Problem("hub.languages", f'no acknowledgement is written in "{language}"', "English is sent instead")
     if config.web.host not in ("127.0.0.1", "localhost", "::1") and config.hub.address.startswith("http:"):
         yield Problem("hub.address", "passwords would travel in clear", "put TLS in front and write https://")
     if config.web.port and not _free(config.web.host, config.web.port):

@@ -19,7 +19,7 @@ class EngineLock:
 
     def take(self) -> None:
         """Take the lock. Raises ConfigError when another process holds it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = self._path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,11 +17,12 @@ from sqlalchemy.engine import Connection
 from hub.pipeline.parts import Parts
 from hub.pipeline.read import Item
 from hub.rules import threading
-from hub.rules.numbers import format_number
+from hub.rules.numbers import finder, format_number
 from hub.sdk import Direction, Event, Identity, Message
 from hub.store import next_ids, upsert
 from hub.store.base import to_ms
 from hub.store.cases import case, case_counter, case_ref
+from hub.store.customers import identity
 from hub.store.intake import message_ref
 
 
@@ -62,11 +63,12 @@ def thread(connection: Connection, parts: Parts, said: Sequence[Said], ids: dict
     now = parts.now()
     there = _remote_cases(connection, said)
     known = _known_refs(connection, said)
+    numbered = _named_in_subject(connection, parts, said, ids)
     opened: list[Said] = []
     for one in said:
         if one.copy_of is not None:
             continue
-        one.case_id = _choose(one, known, there)
+        one.case_id = _choose(one, known, there) or numbered.get(id(one))
         if one.case_id is None and _opens(one):
             opened.append(one)
             one.case_id = -len(opened)  # stands for the row that is about to be made
@@ -92,6 +94,37 @@ def _choose(one: Said, known: dict[str, list[tuple[int, int]]], there: dict[tupl
     if message.opens_case:
         return None
     return threading.choose(references_of(message), known)
+
+
+def _named_in_subject(
+    connection: Connection, parts: Parts, said: Sequence[Said], ids: dict[tuple[str, str], int]
+) -> dict[int, int]:
+    """Cases whose number a subject names, where the case is the sender's own (T03); by the message's `id()`.
+
+    For mail programs that drop References. A number alone proves nothing: it travels in forwarded mails.
+    """
+    numbers = finder(parts.config.hub.case_number)
+    named = {
+        id(one): (one, found[0].upper())
+        for one in said
+        if one.copy_of is None and not one.message.opens_case and (found := numbers.search(one.message.subject))
+    }
+    if not named:
+        return {}
+    rows = connection.execute(
+        sa.select(sa.func.upper(case.c.number).label("number"), case.c.id, identity.c.customer_id)
+        .join(identity, identity.c.id == case.c.identity_id)
+        .where(case.c.number.in_({n for _, number in named.values() for n in (number, number.lower())}))
+    )
+    owners = {row.number: row for row in rows}
+    senders = {key: ids[one.customer.kind, one.customer.value] for key, (one, _) in named.items()}
+    whose = sa.select(identity.c.id, identity.c.customer_id).where(identity.c.id.in_(senders.values()))
+    customers = {row.id: row.customer_id for row in connection.execute(whose)}
+    return {
+        key: owners[number].id
+        for key, (_, number) in named.items()
+        if number in owners and owners[number].customer_id == customers[senders[key]]
+    }
 
 
 def _opens(one: Said) -> bool:

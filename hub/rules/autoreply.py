@@ -94,9 +94,6 @@ def _machine(headers: Mapping[str, Sequence[str]], own_addresses: Sequence[str])
         # RFC 3834, section 5: anything but "no" says that a machine sent it.
         if value.partition(";")[0].partition("(")[0].strip().lower() != "no":
             return _shown("Auto-Submitted", value)
-    for value in headers.get("return-path", ())[:1]:
-        if value.replace(" ", "") in {"<>", ""}:
-            return "Return-Path: <>"
     for value in headers.get("precedence", ()):
         if value.strip().lower() in {"bulk", "junk", "auto_reply", "auto-reply"}:
             return _shown("Precedence", value)
@@ -145,6 +142,11 @@ def _unanswerable(
     headers: Mapping[str, Sequence[str]], own_domains: Sequence[str], own_addresses: Sequence[str]
 ) -> str:
     """Why a person's mail gets no acknowledgement."""
+    for value in headers.get("return-path", ())[:1]:
+        # RFC 3834, section 2: never answer a null sender. It does not make a machine of a person,
+        # though: some web forms and relays send people's words so, and those need an agent.
+        if value.replace(" ", "") in {"<>", ""}:
+            return "Return-Path: <>"
     for name, values in headers.items():
         if name.startswith("list-"):
             return _shown(name.title(), values[0])

@@ -47,5 +47,14 @@ def check_pattern(pattern: str) -> None:
         raise _wrong(pattern, f"gives numbers longer than {_LENGTH} characters")
 
 
+@cache
+def finder(pattern: str) -> re.Pattern[str]:
+    """Finds what looks like a number of `pattern` in a text, as a whole word and in any case."""
+    wanted = ""
+    for text, field, _, _ in Formatter().parse(pattern):
+        wanted += re.escape(text) + {"year": r"\d{4}", "n": r"\d{1,12}", None: ""}[field]
+    return re.compile(rf"(?<![\w/-]){wanted}(?![\w/-])", re.IGNORECASE)
+
+
 def _wrong(pattern: str, why: str) -> ConfigError:
     return ConfigError(f'the case number {pattern!r} {why}; for example "TR-{{year}}-{{n:06}}"', path="case_number")

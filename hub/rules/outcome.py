@@ -15,8 +15,6 @@ from rapidfuzz.distance import LCSseq
 
 from hub.sdk import Outcome
 
-USED = 0.95
-"""From this containment on the answer was used as it stands."""
 EDITED = 0.6
 """From this containment on it was used and adapted."""
 
@@ -29,9 +27,10 @@ def judge(reply: str, suggested: Sequence[str]) -> list[tuple[Outcome, float]]:
     """An outcome and a containment (0..1) for each suggested text, in their order.
 
     `reply` is the agent's new text, without the mail it quotes. The best contained suggestion is
-    USED from 0.95 and EDITED from 0.6 on; all the others are then IGNORED. Where none reaches 0.6
-    the agent wrote something else: every one is OTHER. Equal containments go to the longer text
-    (one answer may stand inside another), then to the first.
+    USED where it stands in the reply word for word (a greeting before it and a name under it are
+    no change; "two days" for "three days" is one), else EDITED from 0.6 on; all the others are
+    then IGNORED. Where none reaches 0.6 the agent wrote something else: every one is OTHER. Equal
+    containments go to the longer text (one answer may stand inside another), then to the first.
     """
     words = _words(reply)
     wordings = [_words(text) for text in suggested]
@@ -39,7 +38,7 @@ def judge(reply: str, suggested: Sequence[str]) -> list[tuple[Outcome, float]]:
     best = max(range(len(suggested)), key=lambda i: (contained[i], len(wordings[i]), -i), default=-1)
     if best < 0 or contained[best] < EDITED:
         return [(Outcome.OTHER, share) for share in contained]
-    outcome = Outcome.USED if contained[best] >= USED else Outcome.EDITED
+    outcome = Outcome.USED if _stands_in(words, wordings[best]) else Outcome.EDITED
     return [(outcome if i == best else Outcome.IGNORED, share) for i, share in enumerate(contained)]
 
 
@@ -47,6 +46,11 @@ def _words(text: str) -> list[str]:
     """Case, accents, punctuation and line breaks are what mail programs change on the way."""
     folded = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
     return _WORD.findall(folded)[:_WORDS]
+
+
+def _stands_in(reply: list[str], suggested: list[str]) -> bool:
+    """Whether all of `suggested` stands in `reply`, in one piece."""
+    return f" {' '.join(suggested)} " in f" {' '.join(reply)} "
 
 
 def _containment(reply: list[str], suggested: list[str]) -> float:

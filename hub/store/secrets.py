@@ -31,7 +31,7 @@ def load_key(path: Path) -> bytes:
 
 def _make_key(path: Path) -> None:
     """Whole or not at all: a crash in the middle must not leave half a key, nor two processes two."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     number, name = tempfile.mkstemp(prefix="hub.key.", dir=path.parent)  # readable by the owner alone
     try:
         with os.fdopen(number, "wb") as file:

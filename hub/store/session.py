@@ -7,6 +7,7 @@ threads of one process queue on a lock instead of polling for the file's.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ class Store:
             return sa.create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
         if self.url.database in (None, "", ":memory:"):
             raise ConfigError("database.url: the hub needs a file, not a database in memory")
-        Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(str(self.url.database)))
         # An error's text would quote the values of the statement: customers' words, in a log.
         engine = sa.create_engine(
             self.url, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True
@@ -87,6 +88,13 @@ class Store:
         """Close every connection. Safe to call twice."""
         self._engine.dispose()
         self._durable.dispose()
+
+
+def _make_private(file: Path) -> None:
+    """Customers' mail lies in there: for the hub's own user alone. SQLite gives its side files the same mode."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not file.exists():
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def upsert(store_or_connection: Connection, table: sa.Table) -> Any:

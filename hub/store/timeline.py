@@ -115,10 +115,16 @@ def _message_places(subject: Subject, cursor: Mark | None, limit: int) -> sa.Sel
     if subject.kind == "case":
         return _newest(message, message, 1, cursor, limit, message.c.case_id == subject.case_id)
     if subject.kind == "order":
-        joined = message_order.join(message, message.c.id == message_order.c.message_id)
-        return _newest(message, joined, 1, cursor, limit, message_order.c.number == subject.number)
+        return _newest(message, message, 1, cursor, limit, _about_order(subject.number))
     strands = [_newest(message, message, 1, cursor, limit, message.c.identity_id == i) for i in subject.identity_ids]
     return _braided(strands, limit)
+
+
+def _about_order(number: str) -> sa.ColumnElement[bool]:
+    """What names the order, and all that was said in the cases where somebody named it."""
+    named = sa.select(message_order.c.message_id).where(message_order.c.number == number)
+    cases = sa.select(message.c.case_id).where(message.c.id.in_(named), message.c.case_id.is_not(None))
+    return sa.or_(message.c.id.in_(named), message.c.case_id.in_(cases))
 
 
 def _event_places(subject: Subject, cursor: Mark | None, limit: int) -> sa.Select[Any] | None:

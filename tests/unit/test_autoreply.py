@@ -33,8 +33,6 @@ def test_a_person_may_be_answered() -> None:
         ("auto-submitted", "auto-replied", "Auto-Submitted: auto-replied"),
         ("auto-submitted", "auto-generated; owner-email=x", "Auto-Submitted: auto-generated; owner-email=x"),
         ("auto-submitted", "", "Auto-Submitted: "),
-        ("return-path", "<>", "Return-Path: <>"),
-        ("return-path", "< >", "Return-Path: <>"),
         ("precedence", "bulk", "Precedence: bulk"),
         ("precedence", " Junk ", "Precedence: Junk"),
         ("precedence", "auto_reply", "Precedence: auto_reply"),
@@ -123,3 +121,9 @@ def test_it_never_fails(headers: dict[str, list[str]]) -> None:
     judgement = judge(headers, **OWN)
     assert judgement.may_acknowledge == (not judgement.reason)
     assert not judgement.automatic or judgement.automatic == judgement.reason
+
+
+def test_a_null_sender_is_never_answered_and_makes_no_machine_of_a_person() -> None:
+    for value in ("<>", "< >"):
+        judgement = judge(PERSON | {"return-path": [value]}, **OWN)
+        assert (judgement.automatic, judgement.may_acknowledge, judgement.reason) == ("", False, "Return-Path: <>")

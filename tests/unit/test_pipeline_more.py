@@ -478,3 +478,14 @@ def test_a_forged_bounce_marks_nobody(world):
     with world.hub.store.write() as connection:
         mark_undeliverable(connection, ["bob@customer.example"], "550 unknown")
     assert [i.undeliverable for i in rows(world, identity)] == ["", "550 unknown"]
+
+
+def test_a_number_in_the_subject_counts_for_its_own_customer_alone(world):
+    world.mail(text="Bonjour, où est ma commande ?")
+    world.go()
+    world.mail(text="Toujours rien, sans références", subject="RE : [tr-2026-000001]")
+    world.mail(text="Je cite ce dossier aussi", subject="TR-2026-000001", **{"from": "eve@customer.example"})
+    world.mail(text="Un autre numéro encore", subject="TR-2026-0000019")
+    world.go()
+    cases = [m.case_id for m in rows(world, message, message.c.direction == "in")]
+    assert cases == [1, 1, 2, 3]

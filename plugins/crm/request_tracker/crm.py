@@ -48,14 +48,18 @@ class RequestTracker(CRM[RequestTrackerSettings]):
         """The id of the transaction that holds the customer's further words, filed once.
 
         A machine's words become an internal comment: they must not reopen a ticket. So do those of
-        customers without an address, and all of them where the mail gate is not used.
+        customers without an address, and all of them where the mail gate is not used. And so do
+        those of anybody but this case's customer: RT mails what others correspond to its requestor,
+        who may be a stranger to whoever forwarded a mail of the case.
         """
         ticket = self._tickets.require(case.number, effect)
         number = str(ticket["id"])
         found = self._marked(number, effect)
         if found:
             return found
-        if message.automatic or not self.settings.gate or not gate.can_file(message):
+        who = message.customer
+        theirs = any((who.kind, who.value.lower()) == (i.kind, i.value.lower()) for i in case.customer.identities)
+        if message.automatic or not theirs or not self.settings.gate or not gate.can_file(message):
             words = comment.words_comment(case, message, self.settings.language, comment.mark(effect.key))
             return self._comment(number, case.number, words, effect)
         mail = gate.as_mail(case, message, comment.mark(effect.key), self._errors_to())

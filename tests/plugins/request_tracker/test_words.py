@@ -133,3 +133,18 @@ def test_facts_without_a_field_are_in_the_comment(request_tracker: RequestTracke
         "No approved answer fits this message.",
     ):
         assert line in text
+
+
+def test_a_third_persons_words_are_not_mailed_to_the_customer(
+    request_tracker: RequestTracker, postfix: Postfix, desk: Desk, alice: str
+) -> None:
+    """Somebody to whom a mail of the case was forwarded answers: RT would mail that on to its requestor."""
+    case = a_case(alice)
+    ticket = desk.save_case(case, effect("save"))
+    said = a_message("bob@customer.example", "Ce message ne la regarde pas.")
+    desk.add_message(case, said, effect("add", ticket))
+    assert request_tracker.history(ticket, "Correspond") == []
+    (comment,) = request_tracker.texts(ticket, "Comment")
+    assert "Ce message ne la regarde pas." in comment
+    assert "bob@customer.example" in comment
+    assert f"to=<{alice}>" not in postfix.log()
