@@ -55,6 +55,7 @@ class Instance:
         self.log = component.context.log
         self._lend = lend
         self._calls = lend.threads(f"{section.id}-call", self.options.threads)
+        self.reads = lend.threads(f"{section.id}-read", 1)  # for `read` alone: it never waits for the network
         self._lock = threading.Lock()
         self._hung = 0
         self._under_way: set[str] = set()
@@ -221,6 +222,7 @@ class Instance:
         future = closer.submit(self.component.close)
         closer.close()
         self._calls.close()
+        self.reads.close()
         return future
 
     def end_close(self, closing: Future[None], seconds: float) -> None:

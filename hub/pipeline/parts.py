@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -27,6 +28,8 @@ class Parts:
     instances: Mapping[str, Instance]
     started: datetime = field()
     """When this hub first started: what is older than `hub.history` before it is history."""
+    reading: dict[str, Future[None]] = field(default_factory=dict)
+    """The page each instance reads now, or read last (hub/pipeline/read.py)."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
 

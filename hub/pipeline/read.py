@@ -6,20 +6,25 @@ with its bytes, as "kept unread"; it never stops what comes after it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import sqlalchemy as sa
 
+from hub.instances import Instance
 from hub.log import logger
 from hub.pipeline.parts import Parts
-from hub.sdk import Event, Message, Raw
+from hub.sdk import Event, Message, Raw, Reads
 from hub.store.intake import raw, step
 
 PAGE = 100
 """Messages that share a transaction: one commit costs as much as a hundred inserts."""
+LIMIT = 10.0
+"""Seconds a page may take to be read; an ordinary one takes a thirtieth of a second."""
+LATER = 15.0
+"""Seconds until a channel whose reader is stuck is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +58,57 @@ def next_page(parts: Parts, limit: int = PAGE) -> Sequence[Any]:
         return connection.execute(waiting).all()
 
 
-def read(parts: Parts, row: Any) -> Item | Culprit:
-    """Read one raw with the component it came through."""
-    instance = parts.instances.get(row.instance)
-    reader = getattr(instance.component, "read", None) if instance is not None else None
-    if reader is None:
-        return Culprit(row.id, f"the instance {row.instance} is not running; start it and replay")
+def read_page(parts: Parts, rows: Sequence[Any]) -> list[Item | Culprit]:
+    """Read a page, each instance's raws on its own thread and within a limit.
+
+    A reader that hangs costs the others that limit once: the message it hangs in is set aside, and
+    the rest of its channel waits until it lets go.
+    """
+    found: list[Item | Culprit] = []
+    of_instance: dict[str, list[Any]] = {}
+    for row in rows:
+        of_instance.setdefault(row.instance, []).append(row)
+    for name, group in of_instance.items():
+        instance = parts.instances.get(name)
+        if instance is None or not instance.has("Reads"):
+            found += [Culprit(row.id, f"the instance {name} is not running; start it and replay") for row in group]
+        else:
+            found += _read_group(parts, instance, group)
+    return sorted(found, key=lambda one: one.raw_id)
+
+
+def _read_group(parts: Parts, instance: Instance, rows: Sequence[Any]) -> list[Item | Culprit]:
+    done: list[Item | Culprit] = []
+    before = parts.reading.get(instance.id)
+    if before is not None and not before.done():
+        _wait(parts, rows)
+        return done
+    reader = cast("Reads", instance.component).read
+    parts.reading[instance.id] = future = instance.reads.submit(_read_each, reader, rows, done)
+    try:
+        future.result(LIMIT)
+    except TimeoutError:
+        read = list(done)  # the thread may still add to its own list; what it adds is read again later
+        instance.log.error("reading hangs", raw=rows[len(read)].id, seconds=LIMIT)
+        _wait(parts, rows[len(read) + 1 :])
+        return [*read, Culprit(rows[len(read)].id, f"it took longer than {LIMIT:g} s to read")]
+    return done
+
+
+def _read_each(reader: Callable[[Raw], Iterable[Message | Event]], rows: Sequence[Any], done: list[Any]) -> None:
+    for row in rows:
+        done.append(_read(reader, row))  # noqa: PERF401 - one by one: whoever waits sees how far it came
+
+
+def _wait(parts: Parts, rows: Sequence[Any]) -> None:
+    """Look at these again later: their channel's reader is stuck."""
+    later = parts.now() + timedelta(seconds=LATER)
+    with parts.store.write() as connection:
+        connection.execute(sa.update(step).where(step.c.raw_id.in_([row.id for row in rows])).values(due_at=later))
+
+
+def _read(reader: Callable[[Raw], Iterable[Message | Event]], row: Any) -> Item | Culprit:
+    """Read one raw."""
     try:
         said = reader(Raw(row.source_key, row.data, row.facts))
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from hub.check.report import Result
 from hub.config import Section, SectionOptions
 from hub.engine.sources import Source
 from hub.instances import Bug, Lend, build
-from hub.pipeline.read import Culprit, read
+from hub.pipeline.read import Culprit, read_page
 from hub.registry import Registry
 from hub.sdk import Channel, Settings
 from hub.threads import Threads
@@ -114,4 +114,4 @@ def test_in_a_poll(world, ending, monkeypatch):
 def test_while_it_reads(world, ending, monkeypatch):
     monkeypatch.setattr(world.hub.instances["support"].component, "read", ends(ending))
     row = SimpleNamespace(id=1, instance="support", source_key="s", data=b"", facts={})
-    assert read(world.hub.parts, row) == Culprit(1, f"{ending.__name__} while it was read")
+    assert read_page(world.hub.parts, [row]) == [Culprit(1, f"{ending.__name__} while it was read")]
