@@ -18,9 +18,10 @@ from hub.config import Config
 from hub.engine.embedded import Embedded
 from hub.engine.lock import EngineLock
 from hub.http import GuardedSession
-from hub.instances import CLOSING, Instance, Lend, build
+from hub.instances import CLOSING, Instance, Lend
 from hub.knowledge.answers import import_answers
 from hub.log import logger
+from hub.making import build
 from hub.pipeline.accept import BUSY, accept
 from hub.pipeline.parts import Parts
 from hub.pipeline.suggest import Answers

@@ -1,4 +1,4 @@
-"""Configured components: made, called on their own threads, watched, and kept away from while sick.
+"""Configured components, alive: called on their own threads, watched, and kept away from while sick.
 
 Every call into a plugin goes through `Instance.call`. It gives the call a time limit, turns
 what happens into the instance's health, and opens the circuit when the far side is away, so
@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 import requests
-import sqlalchemy as sa
 
 from hub.circuit import RED_RETRY, Circuit, Health, worst
 from hub.clock import Clock
-from hub.config import Config, ConfigErrors, Section, settings_of
-from hub.http import GuardedSession, hosts_in
-from hub.log import logger, place
-from hub.registry import Registry
-from hub.sdk import Component, ConfigError, Context, Rejected, Settings, Unavailable, abilities_of
+from hub.config import Section
+from hub.http import GuardedSession
+from hub.log import place
+from hub.sdk import Component, ConfigError, Rejected, Unavailable, abilities_of
 from hub.store import Store, upsert
 from hub.store.alerts import close_alert, raise_alert
 from hub.store.health import instance_health
-from hub.store.secrets import SecretState
 from hub.threads import Executor
 
 T = TypeVar("T")
@@ -245,68 +242,3 @@ class Lend:
     threads: Callable[[str, int], Executor]
     session: Callable[[Collection[str]], requests.Session] = GuardedSession
     """Makes the HTTP session of an instance from the hosts inside that it may reach."""
-
-
-def context_for(section: Section, settings: Settings, config: Config, lend: Lend) -> Context:
-    """The context of one instance."""
-    return Context(
-        id=section.id,
-        log=logger(instance=section.id),
-        http=lend.session(hosts_in(settings.model_dump()) | set(config.hub.allow_hosts)),
-        state=SecretState(lend.store, section.id, lend.key),
-        stop=lend.stop,
-        now=lend.clock.now,
-        random=lend.random,
-        address=f"{config.hub.address.rstrip('/')}/in/{section.id}",
-        hub={
-            "name": config.hub.name,
-            "country": config.hub.country,
-            "languages": ",".join(config.hub.languages),
-            "data": str(config.hub.data),
-            "timezone": config.hub.timezone,
-        },
-    )
-
-
-def build(config: Config, registry: Registry, lend: Lend) -> tuple[dict[str, Instance], dict[str, str]]:
-    """Make every enabled section's instance. Returns them and, by id, why others could not be made."""
-    made: dict[str, Instance] = {}
-    broken: dict[str, str] = {}
-    for section in config.sections:
-        if not section.options.enabled:
-            continue
-        try:
-            made[section.id] = create(section, config, registry, lend)
-        except (ConfigError, ConfigErrors) as error:
-            broken[section.id] = str(error)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a plugin's constructor may raise anything; the others start
-            broken[section.id] = f"{type(error).__name__} while it was made"
-    for instance, reason in broken.items():
-        logger(instance=instance).error("could not start", reason=reason)
-    _keep_broken(lend, broken, made)
-    return made, broken
-
-
-def create(section: Section, config: Config, registry: Registry, lend: Lend) -> Instance:
-    """Make one instance. Raises ConfigError(s) with the path of what is wrong."""
-    component = registry.component(section.kind, section.use)
-    settings = settings_of(section, component.settings_model)
-    return Instance(section, component(settings, context_for(section, settings, config, lend)), lend)
-
-
-def _keep_broken(lend: Lend, broken: Mapping[str, str], made: Mapping[str, Instance]) -> None:
-    now = lend.clock.now()
-    with lend.store.write() as connection:
-        known = {**dict.fromkeys(made, ("green", "")), **{i: ("red", r) for i, r in broken.items()}}
-        gone = sa.not_(instance_health.c.instance.in_(known))
-        connection.execute(sa.delete(instance_health).where(gone))
-        for instance, (state, reason) in known.items():
-            row = {"health": state, "reason": reason, "since": now, "failures": 0, "retry_at": None}
-            insert = upsert(connection, instance_health).values(instance=instance, **row)
-            connection.execute(insert.on_conflict_do_update(index_elements=["instance"], set_=row))
-            if reason:
-                raise_alert(connection, f"instance:{instance}", reason, now, instance)
-            else:
-                close_alert(connection, f"instance:{instance}", now)

@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from hub.check.report import Result, Tell
 from hub.clock import SystemClock
 from hub.config import Config, Problem, Section
-from hub.instances import Lend, context_for
+from hub.instances import Lend
+from hub.making import context_for
 from hub.registry import Registry
 from hub.sdk import ConfigError, Settings, Unavailable
 from hub.store import Store, metadata

@@ -27,6 +27,7 @@ REASONS = {
     "Culprit": 1,
     "set_state": 3,
     "_set_aside": 3,
+    "_sick": 1,
     "unsure": 2,
     "raise_alert": 2,
     "withdraw_acknowledgement": 2,

@@ -16,7 +16,8 @@ from hub.check.live import ask_all
 from hub.check.report import Result
 from hub.config import Section, SectionOptions
 from hub.engine.sources import Source
-from hub.instances import Bug, Lend, build
+from hub.instances import Bug, Lend
+from hub.making import build
 from hub.pipeline.read import Culprit, read_page
 from hub.registry import Registry
 from hub.sdk import Channel, Settings

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 
 from hub.config import Section, SectionOptions
 from hub.instances import Bug, Instance, Lend
@@ -38,7 +39,7 @@ class Plain(Channel[Nothing]):
 def lend(tmp_path):
     store = Store(f"sqlite:///{tmp_path / 'x.db'}")
     migrate(store)
-    yield Lend(store, ToldClock(), random.Random(1), b"k", threading.Event(), Threads)
+    yield Lend(store, ToldClock(), random.Random(1), Fernet.generate_key(), threading.Event(), Threads)
     store.close()
 
 
@@ -122,3 +123,27 @@ def test_a_call_that_hangs_costs_a_thread_and_then_the_instance_alone(instance):
             break
         threading.Event().wait(0.01)
     assert instance.call(lambda: "again") == "again"
+
+
+def test_a_constructor_that_hangs_does_not_hold_up_the_others(lend, tmp_path, monkeypatch):
+    import hub.making
+    from hub.config import load
+    from hub.registry import Registry
+
+    let_go = threading.Event()
+
+    class Hangs(Plain):
+        name = "hangs"
+
+        def __init__(self, settings, context):
+            let_go.wait()
+            super().__init__(settings, context)
+
+    monkeypatch.setattr(hub.making, "MAKE_LIMIT", 0.2)
+    file = tmp_path / "hub.toml"
+    file.write_text('[channels.sick]\nuse = "hangs"\n[channels.well]\nuse = "plain"\n')
+    registry = Registry(_components={("channels", "hangs"): Hangs, ("channels", "plain"): Plain})
+    made, broken = hub.making.build(load(file), registry, lend)
+    let_go.set()
+    assert list(made) == ["well"]
+    assert broken == {"sick": "not made within 0.2 s"}
