@@ -10,6 +10,11 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _who()
+    _what_others_know()
+
+
+def _who() -> None:
     op.create_table(
         "customer",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -57,6 +62,9 @@ def upgrade() -> None:
             name="uq_link_identity_id_other_id_kind_strength_by",
         ),
     )
+
+
+def _what_others_know() -> None:
     op.create_table(
         "profile",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
