@@ -97,7 +97,11 @@ def _database(config: Config) -> Iterator[Problem]:
     try:
         sa.create_engine(config.database_url).dispose()
     except ModuleNotFoundError as error:
-        yield Problem("database.url", f"the driver {error.name} is not installed", 'pip install "tresse[postgres]"')
+        yield Problem(
+            "database.url",
+            f"the driver {error.name} is not installed",
+            "leave database.url out: SQLite needs no driver",
+        )
     except (sa.exc.ArgumentError, ValueError):  # its text quotes the URL, which may hold a password
         yield Problem("database.url", "is not a database URL", 'for example "postgresql+psycopg://hub@localhost/hub"')
 
