@@ -75,7 +75,8 @@ def _record(parts: Parts, items: Sequence[Item]) -> None:
         insert_events(connection, page.happened, ids)
         _touch_cases(connection, kept, now)
         for one in kept:
-            mark_undeliverable(connection, one.message.bounced, one.message.subject)
+            if one.message.bounced:
+                mark_undeliverable(connection, one.message.bounced, one.message.subject)
         _next_steps(connection, page, kept, now)
 
 
