@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from hub.store.base import to_ms
 from hub.store.cases import case, delivery, suggestion
-from hub.store.customers import customer
+from hub.store.customers import identity
 from hub.store.health import alert, instance_health
 from hub.store.intake import event, message, step
 from hub.store.reading_entries import filled
@@ -87,7 +87,7 @@ def open_alerts(connection: Connection) -> list[Alert]:
 def counts(connection: Connection, now: datetime) -> Counts:
     """The figures of the tiles and of `/metrics`."""
     return Counts(
-        customers=_count(connection, customer),
+        customers=connection.scalar(sa.select(sa.func.count(identity.c.customer_id.distinct()))) or 0,
         cases=_count(connection, case),
         open_cases=_count(connection, case, case.c.state == "open"),
         messages=_count(connection, message),
