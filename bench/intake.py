@@ -137,7 +137,7 @@ def hub(options: argparse.Namespace, folder: Path) -> Callable[[], int]:
         assert isinstance(box.component, Polls)
         for page in box.component.poll({}):
             receive(parts.store, box.id, page, parts.now(), "poll")
-            while record_page(parts):
+            while record_page(parts, box.id):
                 pass
             taken += len(page.raws)
         return taken

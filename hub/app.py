@@ -123,7 +123,7 @@ def open_hub(
         key = load_key(config.hub.data / "hub.key")
         _import_answers(store, config, clock.now())
         instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
-        parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()))
+        parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()), stop)
         answers = Answers(parts)
         engine = Embedded(parts, answers, stop, threads)
         return Hub(config, store, clock, registry, instances, broken, key, parts, answers, engine, lock, stop)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -90,11 +90,22 @@ class _Adapter(HTTPAdapter):
         return super().send(request, *args, **kwargs)
 
 
+class Pace(Protocol):
+    """Counts requests for a far side that limits them (hub/pace.py)."""
+
+    def before_request(self) -> None: ...
+    def after_request(self, status: int, headers: Mapping[str, str]) -> None: ...
+
+
 class GuardedSession(requests.Session):
-    """A `requests.Session` that never follows redirects unless told so and always has a time limit."""
+    """A `requests.Session` that never follows redirects unless told so and always has a time limit.
+
+    Its `pace` makes it wait where the far side allows only so many requests.
+    """
 
     def __init__(self, allowed: Collection[str]) -> None:
         super().__init__()
+        self.pace: Pace | None = None
         self.trust_env = False  # no proxy and no .netrc from the daemon's environment
         adapter = _Adapter({host.lower() for host in allowed})
         self.mount("http://", adapter)
@@ -110,7 +121,12 @@ class GuardedSession(requests.Session):
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs.setdefault("allow_redirects", False)
-        return super().request(*args, **kwargs)
+        if self.pace is None:
+            return super().request(*args, **kwargs)
+        self.pace.before_request()
+        answer = super().request(*args, **kwargs)
+        self.pace.after_request(answer.status_code, answer.headers)
+        return answer
 
 
 def hosts_in(values: Mapping[str, Any]) -> set[str]:

@@ -11,21 +11,21 @@ import random
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 import requests
 
-from hub.circuit import RED_RETRY, Circuit, Health, worst
+from hub.circuit import RED_RETRY, Health
 from hub.clock import Clock
 from hub.config import Section
 from hub.http import GuardedSession
 from hub.log import place
+from hub.pace import Pace
 from hub.sdk import Component, ConfigError, Rejected, Unavailable, abilities_of
-from hub.store import Store, upsert
-from hub.store.alerts import close_alert, raise_alert
-from hub.store.health import instance_health
+from hub.sides import IN, OUT, Sides
+from hub.store import Store
 from hub.threads import Executor
 
 T = TypeVar("T")
@@ -34,18 +34,20 @@ CALL_LIMIT = 30.0
 """Seconds a call into a component may take where its section does not say otherwise."""
 CLOSING = 1.0
 """Seconds the components have to close, all at once: a server that does not answer must not hold up the stop."""
-IN, OUT = "in", "out"
-"""The sides of an instance: what it brings in by itself, and what it is asked."""
 
 
 class Bug(Exception):
     """A component raised something that is not one of the four words."""
 
 
+class TooSoon(Unavailable):
+    """Its rate limit says "later". Nothing is wrong over there, and nobody was called."""
+
+
 class Instance:
     """One section of the configuration, alive."""
 
-    def __init__(self, section: Section, component: Component[Any], lend: Lend) -> None:
+    def __init__(self, section: Section, component: Component[Any], lend: Lend, pace: Pace | None = None) -> None:
         self.id, self.kind, self.section, self.options = section.id, section.kind, section, section.options
         self.component = component
         self.abilities = frozenset(abilities_of(component))
@@ -56,7 +58,10 @@ class Instance:
         self._lock = threading.Lock()
         self._hung = 0
         self._under_way: set[str] = set()
-        self._circuits = {side: Circuit(lend.clock, lend.random) for side in (IN, OUT)}
+        self.sides = Sides(section.id, lend.store, lend.clock, lend.random)
+        self.pace = pace or Pace(section.id, lend.store, lend.clock, lend.stop, section.options.spacing)
+        self.paused = False
+        """An admin's word: nothing comes in by itself and nothing goes out (set from the rows by the engine)."""
 
     def has(self, ability: str) -> bool:
         """Whether the component has `ability` (a name from hub.sdk.ABILITIES)."""
@@ -65,7 +70,7 @@ class Instance:
     @property
     def health(self) -> Health:
         """How the instance is: as its sickest side."""
-        return worst([circuit.health for circuit in self._circuits.values()])
+        return self.sides.whole()
 
     # -- calling ---------------------------------------------------------------------------
 
@@ -76,12 +81,14 @@ class Instance:
         timeout: float | None = None,
         judged: bool = True,
         once: str = "",
+        paid: bool = False,
     ) -> T:
         """Run a component's method on the instance's own threads.
 
         Raises one of the four words, or `Bug`. A call that outlives its limit (seconds) raises
         Unavailable(maybe_done=True): it may still be at work. While it is, another one with the
         same `once` is refused. `judged` is for calls whose outcome says something about the far side.
+        `paid`: the caller has taken a turn (`Pace.take`) already.
         """
         if once and once in self._under_way:
             raise Unavailable("an earlier call for the same thing has not ended", maybe_done=True)
@@ -90,7 +97,9 @@ class Instance:
             self._judge(stuck, judged=judged)
             raise stuck
         limit = timeout or self.options.timeout or CALL_LIMIT
-        future = self._calls.submit(function, *args)
+        if judged and not paid and (wait := self.pace.take(limit)) > 0:
+            raise TooSoon("too many calls for its limit", retry_after=wait)
+        future = self._calls.submit(self.pace.paid(function) if judged else function, *args)
         try:
             result = future.result(limit)
         except TimeoutError as error:
@@ -136,36 +145,31 @@ class Instance:
 
     def ready(self, side: str = OUT) -> bool:
         """Whether a call makes sense now. While the circuit is open, True once per retry: the probe."""
-        with self._lock:
-            return self._circuits[side].ready()
+        return not self.paused and self.sides.ready(side)
 
     def waits(self, side: str = OUT) -> bool:
         """Whether a call makes no sense now; for those who only want to know."""
-        with self._lock:
-            return self._circuits[side].waits()
+        return self.paused or self.sides.waits(side)
 
     def give_back(self, side: str = OUT) -> None:
         """The caller was told "ready" and called nobody: somebody else may."""
-        with self._lock:
-            self._circuits[side].give_back()
+        self.sides.give_back(side)
 
     def retry_at(self, side: str = OUT) -> datetime | None:
         """When the far side is tried again; None where it is well."""
-        return self._circuits[side].health.retry_at
+        return self.sides[side].retry_at
 
     def succeeded(self, side: str = OUT) -> None:
         """The far side answered: close the circuit, and say so once."""
-        with self._lock:
-            before = self.health
-            self._circuits[side].good()
-            after = self.health
+        before, after = self.sides.good(side)
         if before.state != "green" and after.state == "green":
             self.log.info("returned", after_seconds=round((after.since - before.since).total_seconds(), 1))
-        self._keep_if_moved(before, after)
 
     def failed(self, error: BaseException, side: str = OUT) -> None:
         """Note what a call ran into. Rejected is an answer like any other."""
-        if isinstance(error, Rejected):
+        if isinstance(error, TooSoon):
+            self.give_back(side)
+        elif isinstance(error, Rejected):
             self.succeeded(side)
         elif isinstance(error, ConfigError):
             self._sick("red", str(error), side, RED_RETRY)
@@ -187,31 +191,10 @@ class Instance:
 
     def _sick(self, state: str, reason: str, side: str, wait: float | None) -> bool:
         """Open the circuit of a side; True when that is news."""
-        with self._lock:
-            before, own = self.health, self._circuits[side].health
-            self._circuits[side].bad(state, reason, wait)
-            after = self.health
+        before, after, news = self.sides.bad(side, state, reason, wait)
         if before.state != after.state:
             self.log.warning("gone" if after.state == "amber" else "needs attention", reason=after.reason)
-        self._keep_if_moved(before, after)
-        return (own.state, own.reason) != (state, reason)
-
-    def _keep_if_moved(self, before: Health, after: Health) -> None:
-        if (before.state, before.reason) != (after.state, after.reason):
-            self._keep()
-
-    def _keep(self) -> None:
-        """Write the health where the admin pages read it; raise or close the alert."""
-        with self._lend.store.write() as connection:
-            h = self.health  # in here, so that of two threads the last one writes what is true
-            row = asdict(h)
-            row["health"] = row.pop("state")
-            insert = upsert(connection, instance_health).values(instance=self.id, **row)
-            connection.execute(insert.on_conflict_do_update(index_elements=["instance"], set_=row))
-            if h.state == "red":
-                raise_alert(connection, f"instance:{self.id}", h.reason, h.since, self.id)
-            elif h.state == "green":
-                close_alert(connection, f"instance:{self.id}", h.since)
+        return news
 
     def begin_close(self) -> Future[None]:
         """Start closing the component, on a thread of its own: those for calls may all be stuck."""

@@ -5,29 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-import sqlalchemy as sa
-
 from hub.config import Config, ConfigErrors, Section, settings_of
-from hub.http import hosts_in
+from hub.http import GuardedSession, hosts_in
 from hub.instances import Instance, Lend
 from hub.log import logger
+from hub.pace import Pace
 from hub.registry import Registry
 from hub.sdk import ConfigError, Context, Settings
-from hub.store import upsert
-from hub.store.alerts import close_alert, raise_alert
-from hub.store.health import instance_health
+from hub.store.alerts import close_alert
 from hub.store.secrets import SecretState
+from hub.store.sides import begin_sides
 
 MAKE_LIMIT = 15.0
 """Seconds all constructors together may take; whoever is later counts as broken."""
 
 
-def context_for(section: Section, settings: Settings, config: Config, lend: Lend) -> Context:
+def context_for(section: Section, settings: Settings, config: Config, lend: Lend, pace: Pace | None = None) -> Context:
     """The context of one instance."""
+    http = lend.session(hosts_in(settings.model_dump()) | set(config.hub.allow_hosts))
+    if isinstance(http, GuardedSession):
+        http.pace = pace
     return Context(
         id=section.id,
         log=logger(instance=section.id),
-        http=lend.session(hosts_in(settings.model_dump()) | set(config.hub.allow_hosts)),
+        http=http,
         state=SecretState(lend.store, section.id, lend.key),
         stop=lend.stop,
         now=lend.clock.now,
@@ -74,20 +75,14 @@ def create(section: Section, config: Config, registry: Registry, lend: Lend) -> 
     """Make one instance. Raises ConfigError(s) with the path of what is wrong."""
     component = registry.component(section.kind, section.use)
     settings = settings_of(section, component.settings_model)
-    return Instance(section, component(settings, context_for(section, settings, config, lend)), lend)
+    pace = Pace(section.id, lend.store, lend.clock, lend.stop, section.options.spacing)
+    return Instance(section, component(settings, context_for(section, settings, config, lend, pace)), lend, pace)
 
 
 def _keep_broken(lend: Lend, broken: Mapping[str, str], made: Mapping[str, Instance]) -> None:
     now = lend.clock.now()
     with lend.store.write() as connection:
-        known = {**dict.fromkeys(made, ("green", "")), **{i: ("red", r) for i, r in broken.items()}}
-        gone = sa.not_(instance_health.c.instance.in_(known))
-        connection.execute(sa.delete(instance_health).where(gone))
-        for instance, (state, reason) in known.items():
-            row = {"health": state, "reason": reason, "since": now, "failures": 0, "retry_at": None}
-            insert = upsert(connection, instance_health).values(instance=instance, **row)
-            connection.execute(insert.on_conflict_do_update(index_elements=["instance"], set_=row))
-            if reason:
-                raise_alert(connection, f"instance:{instance}", reason, now, instance)
-            else:
+        begin_sides(connection, set(made), dict(broken), now)
+        for instance in made:
+            if made[instance].health.state == "green":
                 close_alert(connection, f"instance:{instance}", now)

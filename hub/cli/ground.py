@@ -20,7 +20,7 @@ from rich.text import Text
 from hub.clock import SystemClock
 from hub.config import Config, ConfigErrors, Problem, load
 from hub.sdk import ConfigError
-from hub.store import Store
+from hub.store import ILL, Store
 
 OK, PROBLEMS, USAGE = 0, 1, 2
 """Exit codes: all is well; something is wrong, and was said; the command line was not understood."""
@@ -52,8 +52,8 @@ def reading(path: Path) -> Iterator[tuple[Config, Store]]:
     store = Store(config.database_url)
     try:
         yield config, store
-    except sa.exc.OperationalError as error:
-        text = f"the database does not answer as it should ({error.orig})"
+    except ILL as error:
+        text = f"the database does not answer as it should ({getattr(error, 'orig', error)})"
         raise ConfigError(f'{text}: "tresse migrate" brings it to this version') from error
     finally:
         store.close()

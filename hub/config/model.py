@@ -65,6 +65,16 @@ def _listen(text: str) -> str:
     return text
 
 
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def _rate(text: str) -> str:
+    found = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(s|min|h)\s*", text)
+    if text and (not found or not int(found[1])):
+        raise ValueError('write how many calls in which time: "10/s", "100/min" or "5000/h"')
+    return text
+
+
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
 
@@ -114,7 +124,11 @@ class DatabaseSettings(Settings):
 class EngineSettings(Settings):
     """`[engine]`: who does the work."""
 
-    kind: Literal["embedded"] = Field("embedded", description="Everything in one process, the database beside it.")
+    kind: Literal["embedded", "distributed"] = Field(
+        "embedded",
+        description="embedded: one process does everything. distributed: any number of workers on any number of "
+        "hosts, on PostgreSQL.",
+    )
 
 
 class WebSettings(Settings):
@@ -194,6 +208,19 @@ class SectionOptions(Settings):
     timeout: Duration = Field(
         30.0, description="How long one call may take before the instance counts as hanging.", gt=0
     )
+    calls: Annotated[str, AfterValidator(_rate)] = Field(
+        "",
+        description='How often this system may be called at most, by all threads and hosts together: "10/s", '
+        '"100/min", "5000/h". What its answers say about limits is heeded without it.',
+    )
+
+    @property
+    def spacing(self) -> float | None:
+        """Seconds between two calls that `calls` means; None without one."""
+        if not self.calls:
+            return None
+        count, _, unit = self.calls.replace(" ", "").partition("/")
+        return _SECONDS[unit] / int(count)
 
 
 def options_of(kind: str) -> tuple[str, ...]:

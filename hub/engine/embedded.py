@@ -18,12 +18,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from hub.engine.sources import Source, sources_of
 from hub.log import logger
 from hub.pipeline.deliver import drain, due_lanes
+from hub.pipeline.next import due_plans, plan_raws
 from hub.pipeline.parts import Parts
-from hub.pipeline.plan import plan_raw
+from hub.pipeline.read import instances_to_read
 from hub.pipeline.record import record_page
 from hub.pipeline.suggest import Answers
-from hub.pipeline.unread import tell_kept
+from hub.store import ILL
 from hub.store.intake import step
+from hub.store.sides import paused
 from hub.threads import Executor
 
 LOOK = 0.5
@@ -135,7 +137,7 @@ class Embedded:
         with self._lock:
             news = where not in self._troubled
             self._troubled.add(where)
-        if news and isinstance(error, sa.exc.SQLAlchemyError):
+        if news and isinstance(error, ILL):
             logger().error("the database does not answer; waiting", at=where, error=type(error).__name__)
         elif news:
             logger().error("bug in the engine", at=where, error=type(error).__name__)
@@ -150,10 +152,19 @@ class Embedded:
 
     def look(self) -> bool:
         """One look at the rows; True when a page was recorded, so that the next look comes at once."""
-        worked = record_page(self.parts) > 0
+        self._see_pauses()
+        worked = 0
+        for name in instances_to_read(self.parts):
+            worked += record_page(self.parts, name)
         self._start_plans()
         self._start_lanes()
-        return worked
+        return worked > 0
+
+    def _see_pauses(self) -> None:
+        with self.parts.store.read() as connection:
+            now_paused = paused(connection)
+        for instance in self.parts.instances.values():
+            instance.paused = instance.id in now_paused
 
     def _start_plans(self) -> None:
         with self._lock:
@@ -162,16 +173,10 @@ class Embedded:
         cases = [int(key) for key in busy if not key.startswith("raw")]
         if len(busy) >= PLANS:
             return
-        due = (
-            sa.select(step.c.raw_id, step.c.case_id)
-            .where(step.c.state == "waiting", step.c.stage == "plan", step.c.due_at <= self.parts.now())
-            # What is at work already is passed over, so that a case with thousands of mails hides no other.
-            .where(step.c.raw_id.not_in(raws), sa.or_(step.c.case_id.is_(None), step.c.case_id.not_in(cases)))
-            .order_by(step.c.due_at, step.c.raw_id)
-            .limit(PLANS - len(busy))
-        )
+        # What is at work already is passed over, so that a case with thousands of mails hides no other.
+        free = step.c.raw_id.not_in(raws), sa.or_(step.c.case_id.is_(None), step.c.case_id.not_in(cases))
         with self.parts.store.read() as connection:
-            rows = connection.execute(due).all()
+            rows = due_plans(connection, self.parts.now(), PLANS - len(busy), *free)
         groups: dict[str, list[int]] = {}
         for row in rows:
             key = f"plan/{row.case_id}" if row.case_id is not None else f"plan/raw{row.raw_id}"
@@ -180,30 +185,7 @@ class Embedded:
             self._submit(self._planners, key, self._plan, sorted(raw_ids))
 
     def _plan(self, raw_ids: list[int]) -> None:
-        for raw_id in raw_ids:
-            if self._stop.is_set():
-                return
-            try:
-                plan_raw(self.parts, self.answers, raw_id)
-            except sa.exc.OperationalError:
-                raise  # the database is ill: the step stays as it is
-            except Exception as error:  # noqa: BLE001 - this message alone is set aside
-                logger().error("could not plan", raw=raw_id, error=type(error).__name__)
-                logger().debug("could not plan", exc_info=True)
-                self._set_plan_aside(raw_id, type(error).__name__)
-                return
-
-    def _set_plan_aside(self, raw_id: int, reason: str) -> None:
-        with self.parts.store.write() as connection:
-            row = connection.execute(sa.select(step.c.attempts).where(step.c.raw_id == raw_id)).one_or_none()
-            if row is None:
-                return
-            now, wait = self.parts.now(), timedelta(seconds=2.0 ** min(row.attempts, 8))
-            state = "waiting" if row.attempts < 5 else "kept"
-            values = {"state": state, "attempts": row.attempts + 1, "reason": f"{reason} while it was planned"}
-            connection.execute(sa.update(step).where(step.c.raw_id == raw_id).values(due_at=now + wait, **values))
-            if state == "kept":
-                tell_kept(connection, now)
+        plan_raws(self.parts, self.answers, raw_ids)
 
     def _start_lanes(self) -> None:
         away = {one.id for one in self.parts.instances.values() if one.waits()}

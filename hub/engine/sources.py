@@ -9,10 +9,11 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from hub.instances import IN, Instance
+from hub.instances import Instance
 from hub.pipeline.parts import Parts
-from hub.pipeline.receive import read_cursor, receive
+from hub.pipeline.receive import Overtaken, read_cursor, receive
 from hub.sdk import Listens, Page, Polls, ReportsChanges, Unavailable
+from hub.sides import IN
 
 QUIET = timedelta(seconds=60)
 """A listener that gave no sign of life for so long is not trusted: polling takes over. A poll is told to be stuck."""
@@ -39,6 +40,10 @@ class Source:
         self._cursor: Mapping[str, Any] = {}
         self.again: Callable[[datetime], None] = lambda _at: None
         """Called with the time of the next try after a failure (set by the engine)."""
+        self.mine = True
+        """Whether this process may read the source: it is the only one, or holds the lease (set by the engine)."""
+        self.epoch: int | None = None
+        """The epoch of that lease."""
 
     @property
     def key(self) -> str:
@@ -90,11 +95,18 @@ class Source:
     def _begin(self) -> bool:
         """Take the turn. A listener that fell silent loses it: what it still brings is left lying over there."""
         with self._lock:
-            if self._at_work and not (self._alive_at is not None and not self._listening()):
+            if not self.mine or (self._at_work and not (self._alive_at is not None and not self._listening())):
                 return False
             self._at_work, self._alive_at, self._moved_at = True, None, self.parts.now()
             self._turns += 1
             return True
+
+    def leave(self) -> None:
+        """The lease went to another process: what is still under way here has lost its say."""
+        with self._lock:
+            self.mine, self.epoch = False, None
+            self._turns += 1
+            self._at_work, self._alive_at = False, None
 
     def _end(self, turn: int) -> bool:
         with self._lock:
@@ -126,6 +138,10 @@ class Source:
                     self._wake()
                 if self._stop.is_set():
                     break
+        except Overtaken:
+            self.instance.give_back(IN)
+            self.instance.log.info("another process reads this source now; a page was left to it", source=self.name)
+            return False
         except sa.exc.SQLAlchemyError as error:
             # Our own database is ill: the source is not to blame, and keeps what we could not.
             self.instance.give_back(IN)
@@ -146,7 +162,8 @@ class Source:
         """Keep a page. One that brings nothing new is only a sign of life, and costs no write."""
         if not page.raws and page.cursor == self._cursor:
             return 0
-        new = receive(self.parts.store, self.instance.id, page, self.parts.now(), self.name)
+        parts = self.parts
+        new = receive(parts.store, self.instance.id, page, parts.now(), self.name, flow=parts.flow, epoch=self.epoch)
         self._cursor = page.cursor
         return new
 

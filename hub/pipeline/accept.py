@@ -30,7 +30,7 @@ def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
         return BUSY
     if accepted.raws:
         try:
-            receive(parts.store, instance.id, Page(accepted.raws, {}), parts.now())
+            receive(parts.store, instance.id, Page(accepted.raws, {}), parts.now(), flow=parts.flow)
         except sa.exc.SQLAlchemyError as error:
             logger(instance=instance.id).error("could not keep what was pushed", error=type(error).__name__)
             return BUSY

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.pipeline.parts import Parts
-from hub.store import upsert
+from hub.store import alone, upsert
 from hub.store.cases import case, delivery
 from hub.store.intake import message
 from hub.store.people import throttle
@@ -61,6 +61,7 @@ def _day(at: datetime) -> datetime:
 
 def _over_cap(connection: Connection, parts: Parts, address: str) -> str:
     limits = parts.config.acknowledge
+    alone(connection, "acknowledge")  # two at once would both be the last one allowed
     day = _day(parts.now())
     if _count(connection, _key(address), day) >= limits.per_sender_day:
         return f"{limits.per_sender_day} acknowledgements went to this address today (acknowledge.per_sender_day)"

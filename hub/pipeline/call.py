@@ -44,22 +44,22 @@ def call_ability(parts: Parts, instance: Instance, head: sa.Row[Any]) -> str:
     effect = effect_of(parts, instance, head)
     if head.ability == "send":
         assert isinstance(component, Sends)
-        return instance.call(component.send, _outgoing(parts, head), effect, once=head.key)
+        return instance.call(component.send, _outgoing(parts, head), effect, once=head.key, paid=True)
     with parts.store.read() as connection:
         of_case = build_case(connection, parts, head.case_id)
         said = build_message(connection, head.message_id)
         suggestions = build_suggestions(connection, head.message_id)
     if head.ability == "save_case":
         assert isinstance(component, KeepsCases)
-        return instance.call(component.save_case, of_case, effect, once=head.key)
+        return instance.call(component.save_case, of_case, effect, once=head.key, paid=True)
     if head.ability == "add_message":
         assert isinstance(component, AddsMessages)
-        return instance.call(component.add_message, of_case, said, effect, once=head.key)
+        return instance.call(component.add_message, of_case, said, effect, once=head.key, paid=True)
     if head.ability == "show":
         assert isinstance(component, ShowsSuggestions)
-        return instance.call(component.show, of_case, suggestions, effect, once=head.key)
+        return instance.call(component.show, of_case, suggestions, effect, once=head.key, paid=True)
     assert isinstance(component, Drafts)
-    return instance.call(component.draft, of_case, said, suggestions, effect, once=head.key)
+    return instance.call(component.draft, of_case, said, suggestions, effect, once=head.key, paid=True)
 
 
 def _outgoing(parts: Parts, head: sa.Row[Any]) -> Outgoing:

@@ -11,26 +11,29 @@ here in state "waiting", and everything else goes on.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.instances import Bug, Instance
+from hub.instances import Bug, Instance, TooSoon
 from hub.pipeline.call import call_ability, effect_of
 from hub.pipeline.parts import Parts
 from hub.pipeline.replies import withdraw_acknowledgement
 from hub.pipeline.settle import done, set_state, unsure
 from hub.pipeline.voices import hear, who_speaks
 from hub.sdk import ConfigError, Finds, Rejected, Unavailable
+from hub.store import ILL
 from hub.store.cases import case, case_ref, delivery
+from hub.store.lanes import OPEN
 
 TURN = 20
 """Deliveries of one lane in a row, then others have their turn."""
+PATIENCE = 10.0
+"""Seconds a lane waits for its turn where an instance has a limit; longer, and the thread is given to others."""
 LONGEST = 300.0
 """Seconds between two tries of one delivery, at most."""
-OPEN = ("waiting", "sending")
 NEEDS_CASE = ("add_message", "show")
 """Abilities that need the case to exist over there."""
 
@@ -38,6 +41,8 @@ NEEDS_CASE = ("add_message", "show")
 def drain(parts: Parts, instance: Instance, lane: str) -> None:
     """Deliver what is due at the head of `lane`, until it is empty, waits, or its turn is over."""
     for _ in range(TURN):
+        if parts.stop.is_set():
+            return
         with parts.store.read() as connection:
             head = connection.execute(
                 sa.select(delivery)
@@ -50,7 +55,7 @@ def drain(parts: Parts, instance: Instance, lane: str) -> None:
         try:
             if not _deliver(parts, instance, head):
                 return
-        except sa.exc.OperationalError:
+        except ILL:
             raise  # the database is ill: the row says how far it came
         except Exception as error:  # our own bug: this one alone is set aside, the lane goes on
             instance.log.error("bug in the hub", delivery=head.id, ability=head.ability, error=type(error).__name__)
@@ -62,7 +67,7 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
     """Deliver one; False when the lane has to wait."""
     if (settled := _without_a_call(parts, instance, head)) is not None:
         return settled
-    if not instance.ready():  # asked last: who is told "ready" must call
+    if not _may_call(parts, instance, head):
         return False
     try:
         result = _look(parts, instance, head)
@@ -71,6 +76,8 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
                 instance.give_back()
                 return True  # somebody decided otherwise meanwhile
             result = call_ability(parts, instance, head)
+    except TooSoon as error:
+        return _too_soon(parts, head, error.retry_after or 1.0)
     except Unavailable as error:
         return _away(parts, instance, head, error)
     except ConfigError as error:
@@ -91,6 +98,19 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
     if head.ability == "save_case":
         hear(parts, instance, result)
     return True
+
+
+def _may_call(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
+    """Whether its limit and its circuit let us call now; asked last: who is told "ready" must call."""
+    if (wait := instance.pace.take(PATIENCE)) > 0:
+        return _too_soon(parts, head, wait)
+    return instance.ready()
+
+
+def _too_soon(parts: Parts, head: sa.Row[Any], wait: float) -> bool:
+    """Its limit says "later": nobody was called, so this was no attempt."""
+    set_state(parts, head.id, "waiting", "as fast as its limit allows", due_in=wait, attempts=head.attempts)
+    return False
 
 
 def _without_a_call(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool | None:
@@ -142,14 +162,14 @@ def _look(parts: Parts, instance: Instance, head: sa.Row[Any]) -> str | None:
 def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
     """On the disk before the call: `due_at` says from when somebody may look, should we die now.
 
-    False when the row is not as it was read: it was withdrawn, or a human decided.
+    False when the row is not as it was read: it was withdrawn, a human decided, or another worker has it.
     """
     settle = getattr(instance.component, "settle", 0.0) if _can_look(instance) else 0.0
     now = parts.now()
     with parts.store.write(durable=True) as connection:
         marked = connection.execute(
             sa.update(delivery)
-            .where(delivery.c.id == head.id, delivery.c.state == head.state)
+            .where(delivery.c.id == head.id, delivery.c.state == head.state, delivery.c.attempts == head.attempts)
             .values(
                 state="sending",
                 started_at=now,
@@ -212,21 +232,26 @@ def due_lanes(connection: Connection, parts: Parts, away: set[str], limit: int =
     Each instance is asked for by itself, so that a backlog of one hides no other, and only the head of
     a lane counts: what stands behind a head that waits is not due, whatever its own time says.
     """
-    now = parts.now()
     lanes: dict[str, str] = {}
+    for name in parts.instances:
+        if name not in away:
+            for state in OPEN:
+                lanes |= dict.fromkeys(_heads(connection, name, state, parts.now(), limit), name)
+    return lanes
+
+
+def _heads(connection: Connection, instance: str, state: str, now: datetime, limit: int) -> list[str]:
+    """Lanes of an instance whose head is due: those whose turn it is, then a flood's (hub/flow.py)."""
     earlier = delivery.alias()
     before = sa.exists().where(
         earlier.c.lane == delivery.c.lane, earlier.c.state.in_(OPEN), earlier.c.id < delivery.c.id
     )
-    for name in parts.instances:
-        if name in away:
-            continue
-        for state in OPEN:
-            due = (
-                sa.select(delivery.c.lane)
-                .where(delivery.c.instance == name, delivery.c.state == state, delivery.c.due_at <= now, ~before)
-                .order_by(delivery.c.due_at, delivery.c.id)
-                .limit(limit)
-            )
-            lanes |= dict.fromkeys(connection.scalars(due), name)
-    return lanes
+    due = sa.select(delivery.c.lane).where(
+        delivery.c.instance == instance, delivery.c.state == state, delivery.c.due_at <= now, ~before
+    )
+    in_turn = due.where(delivery.c.turn_at <= now).order_by(delivery.c.turn_at, delivery.c.id).limit(limit)
+    found = list(connection.scalars(in_turn))
+    if len(found) < limit:
+        behind = due.where(delivery.c.turn_at > now).order_by(delivery.c.due_at, delivery.c.id)
+        found += connection.scalars(behind.limit(limit - len(found)))
+    return found

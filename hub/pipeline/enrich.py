@@ -16,7 +16,7 @@ from hub.instances import Bug, Instance
 from hub.pipeline.parts import Parts
 from hub.pipeline.resolve import canonical, resolve
 from hub.sdk import Identity, KnowsCustomers, KnowsOrders, OrderFacts, Profile, Proof, TresseError
-from hub.store import upsert
+from hub.store import ILL, alone, upsert
 from hub.store.customers import customer, identity, order, profile
 from hub.store.intake import message, message_order
 from hub.store.joining import join
@@ -42,7 +42,7 @@ def _guarded(instance: Instance, ask: Callable[..., bool], *args: object) -> boo
     """What one source says may be nonsense (a time without its zone): no reason to keep the case from the desk."""
     try:
         return ask(*args)
-    except sa.exc.OperationalError:
+    except ILL:
         raise  # our own database is ill; the source is not to blame
     except Exception as error:
         instance.log.error("facts could not be kept", error=type(error).__name__)
@@ -63,11 +63,12 @@ def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
     found = _ask(instance, Identity(row.kind, row.value, row.name))
     if found is None:
         return False
-    alone = _belongs_alone(parts, instance, found) if len(found) == 1 else []
+    others = _belongs_alone(parts, instance, found) if len(found) == 1 else []
     with parts.store.write() as connection:
+        alone(connection, "customers")
         _keep_profiles(connection, parts, instance.id, identity_id, found)
         if len(found) == 1:
-            _join(connection, parts, instance.id, identity_id, found[0], alone)
+            _join(connection, parts, instance.id, identity_id, found[0], others)
     return True
 
 
@@ -87,13 +88,13 @@ def _belongs_alone(parts: Parts, instance: Instance, found: list[Profile]) -> li
 
     A family's mailbox or a switchboard leads to several people: it must not join them.
     """
-    alone = []
+    sure = []
     for said in found[0].identities:
         one = canonical(said, parts.config.hub.country, instance.id)
         owners = _ask(instance, one)
         if owners is not None and len(owners) == 1 and owners[0].remote_id == found[0].remote_id:
-            alone.append(one)
-    return alone
+            sure.append(one)
+    return sure
 
 
 def _keep_profiles(connection: Connection, parts: Parts, instance: str, identity_id: int, found: list[Profile]) -> None:

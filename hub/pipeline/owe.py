@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,12 +35,13 @@ def owe(
     ability: str,
     of_case: sa.Row[Any],
     said: sa.Row[Any],
+    turn: datetime,
     *,
     suffix: str = "",
 ) -> None:
-    """Owe `ability` for a customer's message; owing it twice changes nothing."""
+    """Owe `ability` for a customer's message; owing it twice changes nothing. `turn` is the message's own."""
     key = f"{instance.id}/{ability}/{of_case.number}/{cause_of(connection, said)}{suffix}"
-    _insert(connection, parts, key, instance, ability, of_case.id, said.id)
+    _insert(connection, parts, key, instance, ability, of_case.id, said.id, turn)
 
 
 def owe_acknowledgement(
@@ -49,6 +51,7 @@ def owe_acknowledgement(
     of_case: sa.Row[Any],
     said: sa.Row[Any],
     who: sa.Row[Any],
+    turn: datetime,
 ) -> None:
     """Write the acknowledgement onto the timeline as queued, and owe its sending: once per case."""
     key = f"{channel.id}/send/{of_case.number}/acknowledgement"
@@ -84,7 +87,7 @@ def owe_acknowledgement(
         .returning(message.c.id)
     )
     connection.execute(sa.insert(message_body).values(message_id=number, text=words, reply=words))
-    _insert(connection, parts, key, channel, "send", of_case.id, number)
+    _insert(connection, parts, key, channel, "send", of_case.id, number, turn)
 
 
 def _insert(
@@ -95,6 +98,7 @@ def _insert(
     ability: str,
     case_id: int,
     message_id: int | None,
+    turn: datetime,
 ) -> None:
     now = parts.now()
     insert = upsert(connection, delivery).values(
@@ -106,6 +110,7 @@ def _insert(
         message_id=message_id,
         state="waiting",
         due_at=now,
+        turn_at=turn,
         created_at=now,
     )
     connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from random import Random
 
 from hub.clock import Clock
 from hub.config import BrandSettings, Config
+from hub.flow import Flow
 from hub.instances import Instance
 from hub.rules.orders import compile_patterns
 from hub.store import Store
+
+_NOW_AND_THEN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,28 @@ class Parts:
     instances: Mapping[str, Instance]
     started: datetime = field()
     """When this hub first started: what is older than `hub.history` before it is history."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when the process ends: who could go on for long does not begin anything more."""
     reading: dict[str, Future[None]] = field(default_factory=dict)
     """The page each instance reads now, or read last (hub/pipeline/read.py)."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
+    flow: Flow = field(default_factory=Flow)
+    """Whose turn it is, where one sender writes a lot."""
+    looked: dict[str, datetime] = field(default_factory=dict)
+    """When something that need not be looked at often was looked at last."""
 
     def now(self) -> datetime:
         """The time, by the injected clock."""
         return self.clock.now()
+
+    def left_behind(self) -> bool:
+        """Whether it is time to look for what instances left behind that are not running; now and then."""
+        now, last = self.now(), self.looked.get("left behind")
+        if last is not None and last <= now < last + _NOW_AND_THEN:
+            return False
+        self.looked["left behind"] = now
+        return True
 
     def having(self, ability: str, kind: str = "") -> list[Instance]:
         """The instances that have `ability`, in the order of the configuration."""

@@ -8,7 +8,7 @@ twice owes nothing twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +27,7 @@ from hub.sdk import Direction, Suggestion
 from hub.store.cases import case, delivery, suggestion
 from hub.store.customers import identity
 from hub.store.intake import event, message, message_body, message_order, raw, step
+from hub.store.lanes import lanes_of_deliveries
 
 _LATE = (60, 600, 3600, 21600)
 """Seconds after which a source of facts that was away is asked again."""
@@ -50,7 +51,7 @@ def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
         if one.direction == str(Direction.OUT):
             answered(parts, one)
         else:
-            complete &= _plan_message(parts, answers, one, late=todo.late)
+            complete &= _plan_message(parts, answers, one, todo)
     _finish(parts, raw_id, todo.late, complete=complete)
 
 
@@ -61,14 +62,11 @@ def _finish(parts: Parts, raw_id: int, late: int, *, complete: bool) -> None:
             connection.execute(sa.delete(step).where(step.c.raw_id == raw_id))
             return
         due = parts.now() + timedelta(seconds=_LATE[late])
-        connection.execute(
-            sa.update(step)
-            .where(step.c.raw_id == raw_id)
-            .values(late=late + 1, attempts=0, due_at=due, reason="waits for facts of a source that was away")
-        )
+        values = {"late": late + 1, "attempts": 0, "reason": "waits for facts of a source that was away"}
+        connection.execute(sa.update(step).where(step.c.raw_id == raw_id).values(due_at=due, turn_at=due, **values))
 
 
-def _plan_message(parts: Parts, answers: Answers, said: sa.Row[Any], late: int) -> bool:
+def _plan_message(parts: Parts, answers: Answers, said: sa.Row[Any], todo: sa.Row[Any]) -> bool:
     """Enrich, suggest and owe for one customer message; False when facts are still missing."""
     with parts.store.read() as connection:
         orders = connection.scalars(
@@ -77,12 +75,12 @@ def _plan_message(parts: Parts, answers: Answers, said: sa.Row[Any], late: int) 
     complete = enrich(parts, said.identity_id, orders)
     if orders:
         verify_orders(parts, said.id)
-    if said.case_id is None or (late and not complete) or _is_history(parts, said):
+    if said.case_id is None or (todo.late and not complete) or _is_history(parts, said):
         return complete
     found: list[Suggestion] = []
     if not said.automatic:
         found = suggest(parts, answers, said.subject, said.reply or said.text, said.language)
-    while not _write(parts, said, found, late):
+    while not _write(parts, said, found, todo):
         logger(instance=said.instance).debug("the case moved while it was planned; once more")
     return complete
 
@@ -99,7 +97,7 @@ def _is_history(parts: Parts, said: sa.Row[Any]) -> bool:
     return bool(at < parts.started - timedelta(seconds=parts.config.hub.history))
 
 
-def _write(parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion], late: int) -> bool:
+def _write(parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion], todo: sa.Row[Any]) -> bool:
     """Write suggestions and deliveries; False when the case moved since it was read."""
     with parts.store.read() as connection:
         seen = connection.execute(sa.select(case).where(case.c.id == said.case_id)).one()
@@ -110,9 +108,10 @@ def _write(parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion], late: i
         if not connection.execute(fence.values(suggested_at=suggested_at)).rowcount:
             return False
         _keep_suggestions(connection, parts, said, found)
-        _owe_desks(connection, parts, seen, said, late)
-        if not late:
-            _owe_channel(connection, parts, seen, said, who, drafts=bool(found))
+        _owe_desks(connection, parts, seen, said, todo)
+        if not todo.late:
+            _owe_channel(connection, parts, seen, said, who, todo.turn_at, drafts=bool(found))
+        parts.store.wake(connection, lanes_of_deliveries(connection, delivery.c.case_id == seen.id))
     return True
 
 
@@ -138,8 +137,11 @@ def _keep_suggestions(connection: Connection, parts: Parts, said: sa.Row[Any], f
         connection.execute(sa.insert(suggestion), rows)
 
 
-def _owe_desks(connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa.Row[Any], late: int) -> None:
+def _owe_desks(
+    connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa.Row[Any], todo: sa.Row[Any]
+) -> None:
     """The enriched case, the customer's further words, and the answers, to every desk of this channel."""
+    late, turn = todo.late, todo.turn_at
     for desk in desks_of(parts, of_case.instance):
         first = connection.scalar(
             sa.select(delivery.c.id).where(
@@ -148,14 +150,14 @@ def _owe_desks(connection: Connection, parts: Parts, of_case: sa.Row[Any], said:
         )
         if said.automatic and first is None:
             continue  # a machine alone makes no work for agents
-        owe(connection, parts, desk, "save_case", of_case, said, suffix=f"/late{late}" if late else "")
+        owe(connection, parts, desk, "save_case", of_case, said, turn, suffix=f"/late{late}" if late else "")
         if late:
             continue
         further = first is not None or _is_further(connection, said)
         if further and desk.has("AddsMessages") and said.instance != desk.id:
-            owe(connection, parts, desk, "add_message", of_case, said)
+            owe(connection, parts, desk, "add_message", of_case, said, turn)
         if desk.has("ShowsSuggestions") and not said.automatic:
-            owe(connection, parts, desk, "show", of_case, said)
+            owe(connection, parts, desk, "show", of_case, said, turn)
 
 
 def _is_further(connection: Connection, said: sa.Row[Any]) -> bool:
@@ -167,12 +169,19 @@ def _is_further(connection: Connection, said: sa.Row[Any]) -> bool:
 
 
 def _owe_channel(
-    connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa.Row[Any], who: sa.Row[Any], *, drafts: bool
+    connection: Connection,
+    parts: Parts,
+    of_case: sa.Row[Any],
+    said: sa.Row[Any],
+    who: sa.Row[Any],
+    turn: datetime,
+    *,
+    drafts: bool,
 ) -> None:
     """A draft where the agent writes, and the acknowledgement, once."""
     channel = parts.instances.get(said.instance)
     if channel is not None and channel.has("Drafts") and drafts:
-        owe(connection, parts, channel, "draft", of_case, said)
+        owe(connection, parts, channel, "draft", of_case, said, turn)
     if acknowledgement_is_owed(connection, of_case.id):
         return  # its row says what became of it; another reason would contradict it
     reason = why_not(connection, parts, of_case, said, who.value)
@@ -180,4 +189,4 @@ def _owe_channel(
         remember(connection, of_case.id, reason)
         return
     assert channel is not None
-    owe_acknowledgement(connection, parts, channel, of_case, said, who)
+    owe_acknowledgement(connection, parts, channel, of_case, said, who, turn)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hub.instances import Instance
 from hub.log import logger
@@ -45,17 +46,47 @@ class Culprit:
     reason: str
 
 
-def next_page(parts: Parts, limit: int = PAGE) -> Sequence[Any]:
-    """The oldest raws that wait to be read."""
+def next_page(parts: Parts, instance: str, limit: int = PAGE) -> Sequence[Any]:
+    """What an instance brought in and waits to be read, in the order of turns."""
     waiting = (
         sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data)
         .join(step, step.c.raw_id == raw.c.id)
-        .where(step.c.state == "waiting", step.c.stage == "read", step.c.due_at <= parts.now())
-        .order_by(step.c.due_at, step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
+        .where(step.c.state == "waiting", step.c.stage == "read", step.c.instance == instance)
+        .where(step.c.due_at <= parts.now())
+        .order_by(step.c.turn_at, step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
         .limit(limit)
     )
     with parts.store.read() as connection:
         return connection.execute(waiting).all()
+
+
+def instances_to_read(parts: Parts) -> list[str]:
+    """Those with something due to be read, the one that has waited longest first: each has its page in turn."""
+    # One short look per instance: a `DISTINCT` would walk through the whole backlog.
+    now, found = parts.now(), []
+    with parts.store.read() as connection:
+        for name in _who_brought(connection, parts):
+            oldest = (
+                sa.select(step.c.due_at)
+                .where(step.c.state == "waiting", step.c.stage == "read", step.c.instance == name)
+                .where(step.c.due_at <= now)
+                .order_by(step.c.turn_at, step.c.raw_id)
+                .limit(1)
+            )
+            if (at := connection.scalar(oldest)) is not None:
+                found.append((at, name))
+    return [name for _, name in sorted(found)]
+
+
+def _who_brought(connection: Connection, parts: Parts) -> set[str]:
+    """The running instances, and one that is gone and left something behind."""
+    gone = (
+        sa.select(step.c.instance)
+        .where(step.c.state == "waiting", step.c.stage == "read", step.c.instance.not_in(parts.instances))
+        .limit(1)
+    )
+    left = connection.scalar(gone) if parts.left_behind() else None
+    return {*(i.id for i in parts.having("Reads")), *([left] if left else [])}
 
 
 def read_page(parts: Parts, rows: Sequence[Any]) -> list[Item | Culprit]:

@@ -13,22 +13,40 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.flow import Flow
 from hub.sdk import Page, Raw
 from hub.store import Store, next_ids, upsert
 from hub.store.intake import cursor, raw, step
+from hub.store.lanes import read_lane
 
 
-def receive(store: Store, instance: str, page: Page, now: datetime, source: str = "") -> int:
+class Overtaken(Exception):
+    """Somebody else reads this source by now (its lease has another owner): what we brought is not kept."""
+
+
+def receive(
+    store: Store,
+    instance: str,
+    page: Page,
+    now: datetime,
+    source: str = "",
+    *,
+    flow: Flow | None = None,
+    epoch: int | None = None,
+) -> int:
     """Keep a page; returns how many raws were new. `source` names the cursor to move, if any.
 
     Durable when it returns. Raises what the database raises: the caller must not acknowledge then.
+    Where several processes could read the source, `epoch` is the one of the lease that the page was
+    fetched under; raises Overtaken when the lease has moved on.
     """
     with store.write(durable=True) as connection:
+        if source:  # first: an owner that was overtaken waits for nobody and keeps nothing
+            _move(connection, instance, source, page.cursor, now, epoch)
         fresh = _new(connection, instance, page)
         if fresh:
-            _keep(connection, instance, fresh, now)
-        if source:
-            _move(connection, instance, source, page.cursor, now)
+            _keep(connection, instance, fresh, now, flow or Flow())
+            store.wake(connection, [read_lane(instance)])
     return len(fresh)
 
 
@@ -51,7 +69,7 @@ def _new(connection: Connection, instance: str, page: Page) -> list[tuple[Raw, s
     return found
 
 
-def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], now: datetime) -> None:
+def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], now: datetime, flow: Flow) -> None:
     ids = next_ids(connection, raw, len(fresh))
     rows = [
         {
@@ -69,11 +87,26 @@ def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], n
     connection.execute(sa.insert(raw), rows)
     connection.execute(
         sa.insert(step),
-        [{"raw_id": i, "stage": "read", "state": "waiting", "instance": instance, "due_at": now} for i in ids],
+        [
+            {
+                "raw_id": number,
+                "stage": "read",
+                "state": "waiting",
+                "instance": instance,
+                "due_at": now,
+                "turn_at": flow.turn(instance, str(r.facts.get("sender", "")), now),
+            }
+            for number, (r, _) in zip(ids, fresh, strict=True)
+        ],
     )
 
 
-def _move(connection: Connection, instance: str, source: str, value: Any, now: datetime) -> None:
+def _move(connection: Connection, instance: str, source: str, value: Any, now: datetime, epoch: int | None) -> None:
+    if epoch is not None:
+        mine = sa.and_(cursor.c.instance == instance, cursor.c.source == source, cursor.c.epoch == epoch)
+        if not connection.execute(sa.update(cursor).where(mine).values(value=dict(value), moved_at=now)).rowcount:
+            raise Overtaken(f"{instance}/{source}")
+        return
     insert = upsert(connection, cursor).values(instance=instance, source=source, value=dict(value), moved_at=now)
     connection.execute(
         insert.on_conflict_do_update(

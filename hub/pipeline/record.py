@@ -21,14 +21,15 @@ from hub.pipeline.unread import set_aside
 from hub.rules.language import detect
 from hub.rules.orders import find_orders
 from hub.sdk import Direction, Event
-from hub.store import upsert
+from hub.store import ILL, alone, upsert
 from hub.store.cases import case
 from hub.store.intake import message, message_copy, step
+from hub.store.lanes import lanes_of_raws
 
 
-def record_page(parts: Parts) -> int:
-    """Read and record the oldest waiting raws; returns how many were taken."""
-    rows = next_page(parts)
+def record_page(parts: Parts, instance: str) -> int:
+    """Read and record the next raws of an instance; returns how many were taken."""
+    rows = next_page(parts, instance)
     if not rows:
         return 0
     done = read_page(parts, rows)
@@ -36,7 +37,7 @@ def record_page(parts: Parts) -> int:
     culprits = [one for one in done if isinstance(one, Culprit)]
     try:
         _record(parts, items)
-    except sa.exc.OperationalError:
+    except ILL:
         raise  # the database itself is ill: the page waits, nobody is to blame
     except Exception as error:  # noqa: BLE001 - find the culprit, below; the others go on
         logger().warning("page failed, going one by one", error=type(error).__name__, raws=len(items))
@@ -51,7 +52,7 @@ def _one_by_one(parts: Parts, items: Sequence[Item]) -> list[Culprit]:
     for item in items:
         try:
             _record(parts, [item])
-        except sa.exc.OperationalError:
+        except ILL:
             raise
         except Exception as error:  # noqa: BLE001 - this one alone is set aside
             logger(instance=item.instance).error("kept unread", raw=item.raw_id, error=type(error).__name__)
@@ -65,6 +66,8 @@ def _record(parts: Parts, items: Sequence[Item]) -> None:
     page = _prepare(parts, items)
     now = parts.now()
     with parts.store.write() as connection:
+        # Who is whose, and which mail belongs to which case, is decided by one at a time.
+        alone(connection, "customers")
         _find_copies(connection, page.said)
         fresh = [one for one in page.said if one.copy_of is None]
         ids = resolve(connection, [*(one.customer for one in fresh), *(h.customer for h in page.happened)], now)
@@ -78,6 +81,7 @@ def _record(parts: Parts, items: Sequence[Item]) -> None:
             if one.message.bounced:
                 mark_undeliverable(connection, one.message.bounced, one.message.subject)
         _next_steps(connection, page, kept, now)
+        parts.store.wake(connection, lanes_of_raws(connection, page.raw_ids))
 
 
 def _prepare(parts: Parts, items: Sequence[Item]) -> Page:

@@ -63,8 +63,9 @@ def _answer_case(connection: Connection, parts: Parts, said: sa.Row[Any], who: i
         facts["state"] = "answered"
     if of_case.answered_at is None:
         facts |= {"answered_at": said.at, "answered_by": who, "answered_on": said.instance}
-    connection.execute(sa.update(case).where(case.c.id == said.case_id).values(**facts))
+    # The delivery first, then the case, as everywhere: two that lock them crosswise would end each other.
     withdraw_acknowledgement(connection, said.case_id, "an agent answered before it was sent")
+    connection.execute(sa.update(case).where(case.c.id == said.case_id).values(**facts))
 
 
 def withdraw_acknowledgement(connection: Connection, case_id: int, reason: str) -> None:

@@ -12,6 +12,7 @@ from hub.instances import Instance
 from hub.pipeline.parts import Parts
 from hub.store import upsert
 from hub.store.alerts import raise_alert
+from hub.store.base import At
 from hub.store.cases import case, case_ref, delivery
 from hub.store.intake import message, message_ref
 
@@ -21,7 +22,14 @@ def set_state(
 ) -> None:
     """Write a state with its reason; `due_in` is in seconds from now."""
     now = parts.now()
-    values: dict[str, Any] = {"state": state, "reason": reason[:1000], "due_at": now + timedelta(seconds=due_in)}
+    due = now + timedelta(seconds=due_in)
+    # What waits has no turn before it is due, so that who looks for the next turn does not pass over it each time.
+    turn = (
+        sa.case((delivery.c.turn_at < due, sa.literal(due, At)), else_=delivery.c.turn_at)
+        if due_in
+        else delivery.c.turn_at
+    )
+    values: dict[str, Any] = {"state": state, "reason": reason[:1000], "due_at": due, "turn_at": turn}
     if attempts is not None:
         values["attempts"] = attempts
     with parts.store.write() as connection:

@@ -6,13 +6,13 @@ so that the agent who looks there knows that something came.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.mail.glance import sender_of
 from hub.pipeline.parts import Parts
 from hub.pipeline.read import Culprit
 from hub.pipeline.resolve import canonical, resolve
@@ -21,7 +21,6 @@ from hub.store.alerts import raise_alert
 from hub.store.intake import message, message_body, raw, step
 
 KEPT = "kept-unread"
-_FROM = re.compile(rb"^From:[^\r\n]{0,300}?([A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190})", re.MULTILINE | re.IGNORECASE)
 
 
 def set_aside(parts: Parts, culprits: Sequence[Culprit]) -> None:
@@ -46,10 +45,9 @@ def tell_kept(connection: Connection, now: datetime) -> None:
 def _show(connection: Connection, parts: Parts, culprit: Culprit) -> None:
     shown = sa.select(message.c.id).where(message.c.raw_id == culprit.raw_id)
     kept = connection.execute(sa.select(raw).where(raw.c.id == culprit.raw_id)).one()
-    found = _FROM.search(kept.data[:65536])
-    if found is None or connection.scalar(shown) is not None:
+    address = sender_of(kept.data)
+    if not address or connection.scalar(shown) is not None:
         return
-    address = found[1].decode("ascii").lower()
     sender = canonical(Identity("email", address), parts.config.hub.country, kept.instance)
     ids = resolve(connection, [sender], parts.now())
     number = connection.scalar(

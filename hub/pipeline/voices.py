@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from hub.instances import Bug, Instance
 from hub.pipeline.parts import Parts
 from hub.sdk import Speaks, TresseError
+from hub.store import upsert
 from hub.store.alerts import close_alert, raise_alert
-from hub.store.health import instance_health
+from hub.store.health import instance
 
 PATIENCE = timedelta(minutes=2)
 """How long an acknowledgement waits for a desk whose voice is not known yet."""
@@ -35,7 +36,8 @@ def hear(parts: Parts, desk: Instance, remote_case: str) -> None:
     parts.heard.add(desk.id)
     now = parts.now()
     with parts.store.write() as connection:
-        connection.execute(sa.update(instance_health).where(instance_health.c.instance == desk.id).values(voice=said))
+        insert = upsert(connection, instance).values(id=desk.id, voice=said)
+        connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_={"voice": said}))
         if said:
             raise_alert(connection, f"voice:{desk.id}", said, now, desk.id)
         else:
@@ -46,7 +48,7 @@ def hear(parts: Parts, desk: Instance, remote_case: str) -> None:
 
 def _voice(parts: Parts, desk: str) -> str | None:
     with parts.store.read() as connection:
-        return connection.scalar(sa.select(instance_health.c.voice).where(instance_health.c.instance == desk))
+        return connection.scalar(sa.select(instance.c.voice).where(instance.c.id == desk))
 
 
 def desks_of(parts: Parts, channel: str) -> list[Instance]:

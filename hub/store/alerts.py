@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.store.health import alert
+from hub.store.session import upsert
 
 
 def raise_alert(connection: Connection, key: str, text: str, now: datetime, instance: str = "") -> bool:
@@ -15,8 +16,9 @@ def raise_alert(connection: Connection, key: str, text: str, now: datetime, inst
     open_one = sa.select(alert.c.id).where(alert.c.key == key, alert.c.closed_at.is_(None))
     if connection.scalar(open_one) is not None:
         return False
-    connection.execute(sa.insert(alert).values(key=key, instance=instance, text=text, opened_at=now))
-    return True
+    insert = upsert(connection, alert).values(key=key, instance=instance, text=text, opened_at=now)
+    made = insert.on_conflict_do_nothing(index_elements=["key"], index_where=alert.c.closed_at.is_(None))
+    return bool(connection.execute(made).rowcount)
 
 
 def close_alert(connection: Connection, key: str, now: datetime) -> bool:

@@ -82,6 +82,7 @@ delivery = sa.Table(
     sa.Column("state", sa.String(10), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("due_at", At, nullable=False),
+    sa.Column("turn_at", At, nullable=False, server_default="0"),  # whose turn it is among what is due (hub/flow.py)
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("result", sa.String(500), nullable=False, server_default=""),
     sa.Column("created_at", At, nullable=False),
@@ -89,6 +90,7 @@ delivery = sa.Table(
     sa.Column("done_at", At, nullable=True),
     # Each instance's own turn: a backlog of one must not hide the others.
     sa.Index("ix_delivery_instance_state_due_at", "instance", "state", "due_at", "id"),
+    sa.Index("ix_delivery_instance_state_turn_at", "instance", "state", "turn_at", "id"),
     # A withdrawn acknowledgement deletes a message, and SQLite then looks for whoever names it.
     sa.Index("ix_delivery_message_id", "message_id"),
     sa.Index("ix_delivery_state_due_at", "state", "due_at", "id"),

@@ -1,4 +1,4 @@
-"""Rows of how the instances are: health, circuit, their own state, alerts."""
+"""Rows of how the instances are: circuits, pauses, pace, their own state, alerts."""
 
 import sqlalchemy as sa
 
@@ -8,14 +8,29 @@ instance_health = sa.Table(
     "instance_health",
     metadata,
     sa.Column("instance", sa.String(80), primary_key=True),
+    sa.Column("side", sa.String(4), primary_key=True),  # in | out | make (it could not be made)
     sa.Column("health", sa.String(10), nullable=False),  # green | amber | red
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("since", At, nullable=False),
     sa.Column("seen_at", At, nullable=True),  # last success
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("retry_at", At, nullable=True),
-    sa.Column("voice", sa.Text, nullable=True),  # what speaks there besides us; empty: nothing; null: not known
+    sa.Column("probe_until", At, nullable=True),  # somebody tries just now; the others wait
 )
+"""The circuit of each side of an instance, shared by every process (hub/circuit.py decides)."""
+
+instance = sa.Table(
+    "instance",
+    metadata,
+    sa.Column("id", sa.String(80), primary_key=True),
+    sa.Column("paused_at", At, nullable=True),
+    sa.Column("paused_by", sa.String(80), nullable=False, server_default=""),
+    sa.Column("voice", sa.Text, nullable=True),  # what speaks there besides us; empty: nothing; null: not known
+    sa.Column("next_at", At, nullable=True),  # the earliest time of the next call, where calls are counted
+    sa.Column("spacing", sa.Integer, nullable=True),  # milliseconds between calls that the far side asked for,
+    sa.Column("spacing_until", At, nullable=True),  # and until when
+)
+"""What is decided about an instance, whoever runs it. A row appears with the first such fact."""
 
 state = sa.Table(
     "state",
@@ -36,6 +51,13 @@ alert = sa.Table(
     sa.Column("opened_at", At, nullable=False),
     sa.Column("closed_at", At, nullable=True),
     sa.Index("ix_alert_key_closed_at", "key", "closed_at"),
+    sa.Index(
+        "uq_alert_open",
+        "key",
+        unique=True,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    ),
 )
 """One open alert per cause; closed when the cause is gone."""
 

@@ -30,9 +30,13 @@ step = sa.Table(
     sa.Column("case_id", Id, nullable=True),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("due_at", At, nullable=False),
+    sa.Column("turn_at", At, nullable=False, server_default="0"),  # whose turn it is among what is due (hub/flow.py)
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("late", sa.Integer, nullable=False, server_default="0"),  # looks since facts were missing
     sa.Index("ix_step_state_stage_due_at", "state", "stage", "due_at", "raw_id"),
+    sa.Index("ix_step_state_stage_instance_turn_at", "state", "stage", "instance", "turn_at", "raw_id"),
+    # PostgreSQL's lanes ask by case (hub/store/lanes.py).
+    sa.Index("ix_step_case_id", "case_id"),
 )
 """What the hub still has to do with a raw; the row goes when nothing is left to do."""
 
@@ -42,10 +46,12 @@ cursor = sa.Table(
     sa.Column("instance", sa.String(80), primary_key=True),
     sa.Column("source", sa.String(20), primary_key=True),  # poll | changes
     sa.Column("value", sa.JSON, nullable=False),
-    sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),  # raised with each new owner
     sa.Column("moved_at", At, nullable=False),
+    sa.Column("owner", sa.String(80), nullable=False, server_default=""),  # the process that reads the source
+    sa.Column("until", At, nullable=True),  # the end of its lease
 )
-"""How far each source was read. Moves in the transaction that stores the raws."""
+"""How far each source was read, and by whom. Moves in the transaction that stores the raws."""
 
 message = sa.Table(
     "message",

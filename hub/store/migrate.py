@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from hub.sdk import ConfigError
-from hub.store.session import Store
+from hub.store.session import Store, alone
 
 
 def _settings() -> AlembicConfig:
@@ -24,6 +24,7 @@ def migrate(store: Store) -> None:
     settings = _settings()
     script = ScriptDirectory.from_config(settings)
     with store.write(durable=True) as connection:
+        alone(connection, "migrate")  # several processes may start at once
         context = MigrationContext.configure(connection)
         current = context.get_current_revision()
         if current == script.get_current_head():

@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.circuit import worst
 from hub.store.base import to_ms
 from hub.store.cases import case, delivery, suggestion
 from hub.store.customers import identity
-from hub.store.health import alert, instance_health
+from hub.store.health import alert, instance
 from hub.store.intake import event, message, step
 from hub.store.reading_entries import filled
+from hub.store.sides import all_sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Health:
     failures: int
     retry_at: datetime | None
     voice: str | None
+    paused_at: datetime | None
+    paused_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,24 @@ class Hour:
 
 
 def health_rows(connection: Connection) -> dict[str, Health]:
-    """Health by instance id; an instance that never worked has no row."""
-    rows = connection.execute(sa.select(instance_health).order_by(instance_health.c.instance)).mappings()
-    return {row["instance"]: filled(Health, row) for row in rows}
+    """Health by instance id, of its sickest side; an instance that never worked has no row."""
+    decided = {row.id: row for row in connection.execute(sa.select(instance))}
+    found: dict[str, Health] = {}
+    for name, sides in sorted(all_sides(connection).items()):
+        whole, row = worst(sides.values()), decided.get(name)
+        found[name] = Health(
+            instance=name,
+            health=whole.state,
+            reason=whole.reason,
+            since=whole.since,
+            seen_at=max((s.seen_at for s in sides.values() if s.seen_at), default=None),
+            failures=whole.failures,
+            retry_at=whole.retry_at,
+            voice=row.voice if row else None,
+            paused_at=row.paused_at if row else None,
+            paused_by=row.paused_by if row else "",
+        )
+    return found
 
 
 def open_alerts(connection: Connection) -> list[Alert]:

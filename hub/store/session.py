@@ -3,37 +3,55 @@
 SQLite has one writer; a transaction that begins as a reader and then writes may be refused
 with SQLITE_BUSY however long it waits. So writing transactions say BEGIN IMMEDIATE, and
 threads of one process queue on a lock instead of polling for the file's.
+
+PostgreSQL has many. What must be decided by one at a time says so with `alone`.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from hub.sdk.errors import ConfigError
 
+if TYPE_CHECKING:
+    from hub.store.lanes import Lane
+
+ILL = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+"""What is raised when the database itself is ill (gone, full, busy, out of connections): nobody's item is to blame."""
+POOL, MORE = 8, 24
+"""Connections to PostgreSQL that a process keeps, and how many more it may open when it is busy."""
+
 
 class Store:
-    """The database. `read()` and `write()` are the only ways in; both give a Connection."""
+    """The database. `read()` and `write()` are the only ways in; both give a Connection.
+
+    `waker` is set by an engine of several processes: it is told of open lanes in the transaction that
+    writes the work.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = sa.make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.waker: Callable[[Connection, Sequence[Lane]], None] | None = None
         self._lock = threading.RLock() if self.sqlite else None
         self._engine = self._open("NORMAL")
         # On PostgreSQL every commit is durable; on SQLite a second pool waits for the disk.
         self._durable = self._open("FULL") if self.sqlite else self._engine
+        snapshot = {} if self.sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._snapshot = self._engine.execution_options(**snapshot)
 
     def _open(self, synchronous: str) -> Engine:
         if not self.sqlite:
-            return sa.create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
+            return _postgresql(self.url)
         if self.url.database in (None, "", ":memory:"):
             raise ConfigError("database.url: the hub needs a file, not a database in memory")
         _make_private(Path(str(self.url.database)))
@@ -65,8 +83,13 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A snapshot to read from."""
-        with self._engine.connect() as connection, connection.begin():
+        with self._snapshot.connect() as connection, connection.begin():
             yield connection
+
+    def wake(self, connection: Connection, lanes: Sequence[Lane]) -> None:
+        """Tell whoever drains `lanes` that there is work; last in the transaction that writes it."""
+        if self.waker is not None and lanes:
+            self.waker(connection, lanes)
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
@@ -88,6 +111,35 @@ class Store:
         """Close every connection. Safe to call twice."""
         self._engine.dispose()
         self._durable.dispose()
+
+
+def _postgresql(url: sa.URL) -> Engine:
+    try:
+        return sa.create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=POOL,
+            max_overflow=MORE,
+            pool_timeout=20,
+            hide_parameters=True,
+            # pgbouncer in transaction mode knows no statements prepared on another connection.
+            connect_args={"connect_timeout": 10, "prepare_threshold": None, "application_name": "tresse"},
+        )
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            'database.url: PostgreSQL needs the extra: pip install "tresse[postgres]", and an address that begins '
+            'with "postgresql+psycopg://"'
+        ) from error
+
+
+def alone(connection: Connection, *what: object) -> None:
+    """Until this transaction ends, nobody else is inside `alone` with the same words.
+
+    SQLite has one writer anyway. On PostgreSQL an advisory lock, which also holds behind pgbouncer.
+    """
+    if connection.dialect.name == "postgresql":
+        number = zlib.crc32("/".join(str(w) for w in what).encode())
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x7E55E, number - 2**31)))
 
 
 def _make_private(file: Path) -> None:

@@ -130,7 +130,7 @@ class Braid:
     def delivery(self, instance: str, ability: str, state: str, **values: Any) -> int:
         n = next(_KEYS)
         at = values.pop("at", self.now)
-        defaults: dict[str, Any] = {"attempts": 1, "due_at": at, "created_at": at}
+        defaults: dict[str, Any] = {"attempts": 1, "due_at": at, "turn_at": at, "created_at": at}
         if state == "done":
             defaults |= {"started_at": at, "done_at": at}
         return self.insert(
@@ -140,7 +140,7 @@ class Braid:
 
     def health(self, instance: str, state: str, reason: str = "", **values: Any) -> None:
         self.insert(
-            health.instance_health, instance=instance, health=state, reason=reason,
+            health.instance_health, instance=instance, side="out", health=state, reason=reason,
             **({"since": self.ago(60 * 26), "seen_at": self.ago(1)} | values),
         )  # fmt: skip
 

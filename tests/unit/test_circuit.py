@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
 from hub.config import Section, SectionOptions
-from hub.instances import IN, Bug, Instance, Lend
+from hub.instances import Bug, Instance, Lend
 from hub.log import configure, logger
 from hub.sdk import Channel, ConfigError, Context, Settings, Unavailable
+from hub.sides import IN
 from hub.store import Store
 from hub.store.alerts import close_alert, raise_alert
 from hub.store.health import alert, state

@@ -269,7 +269,7 @@ def test_kept_and_replay(tresse: Any, store: Store) -> None:
     a_message(store)
     with store.write() as connection:
         values = {"raw_id": 1, "stage": "read", "state": "kept", "instance": "support", "reason": "too deep"}
-        connection.execute(sa.insert(step).values(**values, due_at=NOW))
+        connection.execute(sa.insert(step).values(**values, due_at=NOW, turn_at=NOW))
     assert tresse("kept", "--json").json["kept"][0]["reason"] == "too deep"
     assert "too deep" in tresse("kept").out
     assert tresse("replay", "raw", "--all", "--json").json == {"count": 1}

@@ -91,7 +91,7 @@ def test_a_disk_that_is_full_does_not_turn_the_dispatcher_in_circles(hub, monkey
         planned.append(1)
         ill()
 
-    monkeypatch.setattr("hub.engine.embedded.plan_raw", plan_raw)
+    monkeypatch.setattr("hub.pipeline.next.plan_raw", plan_raw)
     FAR.mails.append(_mail("k0"))
     hub.start()
     assert until(lambda: planned)
@@ -210,7 +210,7 @@ def test_a_lane_of_an_instance_that_left_the_configuration_waits_in_peace(world)
     now = world.clock.now()
     with world.hub.store.write() as connection:
         row = {"instance": "gone", "ability": "show", "lane": "gone/1", "state": "waiting", "created_at": now}
-        connection.execute(sa.insert(delivery).values(**row, key="k", due_at=now))
+        connection.execute(sa.insert(delivery).values(**row, key="k", due_at=now, turn_at=now))
     assert not world.hub.engine.look()
     assert not world.hub.engine._busy
 

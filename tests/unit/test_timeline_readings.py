@@ -49,7 +49,9 @@ def test_the_backlog_is_as_old_as_what_is_due_longest(connection: Connection, ro
     assert counts(connection, NOON).backlog == 0
     rows.delivery("rt", "show", "waiting", due_at=NOON + timedelta(hours=1))
     assert counts(connection, NOON).backlog == 0
-    rows.insert(step, raw_id=rows.raw(), stage="read", state="waiting", instance="support", due_at=rows.ago(2))
+    rows.insert(
+        step, raw_id=rows.raw(), stage="read", state="waiting", instance="support", due_at=rows.ago(2), turn_at=NOON
+    )
     assert counts(connection, NOON).backlog == 120
 
 

@@ -32,7 +32,7 @@ def _who() -> None:
         sa.Column("name", sa.String(length=200), server_default="", nullable=False),
         sa.Column("customer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("origin_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("shared", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("shared", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("undeliverable", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name="fk_identity_customer_id"),
         sa.ForeignKeyConstraint(["origin_id"], ["customer.id"], name="fk_identity_origin_id"),

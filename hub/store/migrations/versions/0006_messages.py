@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("proof", sa.String(length=10), nullable=False),
         sa.Column("proof_reason", sa.Text(), server_default="", nullable=False),
         sa.Column("automatic", sa.Text(), server_default="", nullable=False),
-        sa.Column("may_acknowledge", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("may_acknowledge", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("acknowledge_reason", sa.Text(), server_default="", nullable=False),
         sa.Column("message_id", sa.Text(), server_default="", nullable=False),
         sa.Column("content_key", sa.String(length=64), nullable=True),

@@ -1,0 +1,65 @@
+"""Which messages are planned next, and what becomes of one that cannot be: for every engine the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.log import logger
+from hub.pipeline.parts import Parts
+from hub.pipeline.plan import plan_raw
+from hub.pipeline.suggest import Answers
+from hub.pipeline.unread import tell_kept
+from hub.store import ILL
+from hub.store.intake import step
+
+TRIES = 5
+"""How often a message that our own code or a plugin stumbles over is planned before it is set aside."""
+
+
+def due_plans(connection: Connection, now: datetime, limit: int, *where: sa.ColumnElement[bool]) -> list[Any]:
+    """Steps to plan (`raw_id`, `case_id`): those whose turn it is, then a flood's (hub/flow.py)."""
+    due = (
+        sa.select(step.c.raw_id, step.c.case_id)
+        .where(step.c.state == "waiting", step.c.stage == "plan", step.c.due_at <= now, *where)
+        .order_by(step.c.due_at, step.c.raw_id)
+    )
+    # Two questions, each along an index: in one, what waits for later would be passed over at every look.
+    found: list[Any] = list(connection.execute(due.where(step.c.turn_at <= now).limit(limit)))
+    if len(found) < limit:
+        found += connection.execute(due.where(step.c.turn_at > now).limit(limit - len(found)))
+    return found
+
+
+def plan_raws(parts: Parts, answers: Answers, raw_ids: Sequence[int]) -> None:
+    """Plan the raws of one case in order, until one fails: what comes after it waits with it."""
+    for raw_id in raw_ids:
+        if parts.stop.is_set():
+            return
+        try:
+            plan_raw(parts, answers, raw_id)
+        except ILL:
+            raise  # the database is ill: the step stays as it is
+        except Exception as error:  # noqa: BLE001 - this message alone is set aside
+            logger().error("could not plan", raw=raw_id, error=type(error).__name__)
+            logger().debug("could not plan", exc_info=True)
+            _set_aside(parts, raw_id, type(error).__name__)
+            return
+
+
+def _set_aside(parts: Parts, raw_id: int, reason: str) -> None:
+    with parts.store.write() as connection:
+        row = connection.execute(sa.select(step.c.attempts).where(step.c.raw_id == raw_id)).one_or_none()
+        if row is None:
+            return
+        now = parts.now()
+        due = now + timedelta(seconds=2.0 ** min(row.attempts, 8))
+        state = "waiting" if row.attempts < TRIES else "kept"
+        values = {"state": state, "attempts": row.attempts + 1, "reason": f"{reason} while it was planned"}
+        connection.execute(sa.update(step).where(step.c.raw_id == raw_id).values(due_at=due, turn_at=due, **values))
+        if state == "kept":
+            tell_kept(connection, now)

@@ -1,0 +1,209 @@
+"""Lanes: strands of work that must stay in order, for engines of several processes (docs/decisions/0007).
+
+A row says that work is open in a lane; it goes when nothing is left. Its lock is what closes the race
+between somebody who writes work and the worker who finds the lane empty. With one process that looks
+at the rows itself nobody opens lanes, and this table stays empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.store.base import At, metadata
+from hub.store.cases import delivery
+from hub.store.intake import step
+from hub.store.session import upsert
+
+READ, PLAN = "read", "plan"
+"""Queues beside those of the instances, whose names begin with ``out/``."""
+OPEN = ("waiting", "sending")
+"""States of a delivery that still has to go out."""
+
+lane = sa.Table(
+    "lane",
+    metadata,
+    sa.Column("key", sa.String(160), primary_key=True),
+    sa.Column("queue", sa.String(80), nullable=False),
+    sa.Column("due_at", At, nullable=False),  # when somebody should look again
+    sa.Column("behind", sa.Boolean, nullable=False),  # others have their turn first (hub/flow.py)
+    sa.Column("live", sa.Boolean, nullable=False),  # a job is under way
+    sa.Index("ix_lane_queue_live_due_at", "queue", "live", "due_at"),
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lane:
+    """One strand. `queue` says who drains it; `behind` that others have their turn first."""
+
+    key: str
+    queue: str
+    behind: bool = False
+
+
+def read_lane(instance: str) -> Lane:
+    """What an instance brought in, on its way to the timeline."""
+    return Lane(f"{READ}/{instance}", READ)
+
+
+def plan_lane(case_id: int | None, raw_id: int, *, behind: bool = False) -> Lane:
+    """What is to be decided for a case; for a raw without one, for itself."""
+    return Lane(f"{PLAN}/{case_id}" if case_id is not None else f"{PLAN}/raw{raw_id}", PLAN, behind)
+
+
+def out_lane(of_delivery: str, *, behind: bool = False) -> Lane:
+    """The lane of deliveries whose column `lane` says ``INSTANCE/CASE``."""
+    return Lane(f"out/{of_delivery}", queue_of(of_delivery.partition("/")[0]), behind)
+
+
+def queue_of(instance: str) -> str:
+    """The queue of what goes out to an instance: each has one, so that a slow one delays only itself."""
+    return f"out/{instance}"
+
+
+def lanes_of_raws(connection: Connection, raw_ids: Collection[int]) -> list[Lane]:
+    """The lanes in which these raws wait to be planned."""
+    waiting = sa.select(step.c.raw_id, step.c.case_id, step.c.due_at, step.c.turn_at).where(
+        step.c.raw_id.in_(raw_ids), step.c.stage == PLAN, step.c.state == "waiting"
+    )
+    return [plan_lane(row.case_id, row.raw_id, behind=row.turn_at > row.due_at) for row in connection.execute(waiting)]
+
+
+def lanes_of_deliveries(connection: Connection, *where: sa.ColumnElement[bool]) -> list[Lane]:
+    """The lanes of the open deliveries that are meant."""
+    query = sa.select(delivery.c.lane, sa.func.min(delivery.c.turn_at) > sa.func.min(delivery.c.due_at))
+    rows = connection.execute(query.where(delivery.c.state.in_(OPEN), *where).group_by(delivery.c.lane))
+    return [out_lane(name, behind=bool(behind)) for name, behind in rows]
+
+
+def open_lanes(connection: Connection, lanes: Iterable[Lane], now: datetime) -> list[Lane]:
+    """Note that there is work; returns the lanes that have no job yet and are marked as having one now.
+
+    The caller defers those jobs in the same transaction. In the order of their keys, so that two
+    writers never wait for each other.
+    """
+    rows = [
+        {"key": one.key, "queue": one.queue, "due_at": now, "behind": one.behind, "live": True}
+        for one in _each_once(lanes)
+    ]
+    if not rows:
+        return []
+    insert = upsert(connection, lane).values(rows)
+    # A row that is not updated is locked all the same: whoever is about to end this lane sees our work first.
+    taken = insert.on_conflict_do_update(
+        index_elements=["key"], set_={"live": True, "due_at": now}, where=~lane.c.live
+    ).returning(lane.c.key, lane.c.queue, lane.c.behind)
+    return [Lane(*row) for row in connection.execute(taken)]
+
+
+def _each_once(lanes: Iterable[Lane]) -> list[Lane]:
+    """By key; one that is not behind others wins over the same lane that is."""
+    return sorted({one.key: one for one in sorted(lanes, key=lambda o: o.behind, reverse=True)}.values())
+
+
+def end_lane(connection: Connection, key: str, now: datetime, not_before: datetime | None = None) -> Lane | None:
+    """A job has drained what it could: close the lane, let it wait, or say that more is due (returned, still live).
+
+    `not_before` is when its instance may be called again.
+    """
+    row = connection.execute(sa.select(lane).where(lane.c.key == key).with_for_update()).one_or_none()
+    due = next_due(connection, key)
+    if not_before is not None and due is not None:
+        due = max(due, not_before)
+    if row is None:
+        return None  # somebody closed it: what is open now is found by `lost_lanes`
+    if due is None:
+        connection.execute(sa.delete(lane).where(lane.c.key == key))
+        return None
+    if due <= now:
+        return Lane(row.key, row.queue, row.behind)
+    connection.execute(sa.update(lane).where(lane.c.key == key).values(live=False, due_at=due))
+    return None
+
+
+def next_due(connection: Connection, key: str) -> datetime | None:
+    """When the next thing in a lane is due; None where it is empty."""
+    kind, _, rest = key.partition("/")
+    waiting = step.c.state == "waiting"
+    if kind == READ:
+        query = sa.select(sa.func.min(step.c.due_at)).where(waiting, step.c.stage == READ, step.c.instance == rest)
+    elif kind == PLAN:
+        mine = step.c.raw_id == int(rest[3:]) if rest.startswith("raw") else step.c.case_id == int(rest)
+        query = sa.select(sa.func.min(step.c.due_at)).where(waiting, step.c.stage == PLAN, mine)
+    else:
+        head = sa.select(delivery.c.due_at).where(delivery.c.lane == rest, delivery.c.state.in_(OPEN))
+        query = head.order_by(delivery.c.id).limit(1)
+    found: datetime | None = connection.scalar(query)
+    return found
+
+
+def take_due(connection: Connection, queues: Collection[str], now: datetime, limit: int) -> Sequence[Lane]:
+    """Lanes without a job whose time has come, marked as having one now; the caller defers the jobs.
+
+    What another process is just looking at is passed over.
+    """
+    due = (
+        sa.select(lane.c.key)
+        .where(lane.c.queue.in_(queues), ~lane.c.live, lane.c.due_at <= now)
+        .order_by(lane.c.behind, lane.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    keys = connection.scalars(due).all()
+    if not keys:
+        return []
+    mark = sa.update(lane).where(lane.c.key.in_(keys)).values(live=True)
+    return [Lane(*row) for row in connection.execute(mark.returning(lane.c.key, lane.c.queue, lane.c.behind))]
+
+
+def lost_lanes(connection: Connection, now: datetime, limit: int = 1000) -> int:
+    """Open a lane for work that has none: rows of a restored backup, of a hub with another engine, of a hand.
+
+    Returns how many. They are due at once and have no job yet.
+    """
+    found = [*_lost_steps(connection, now, limit), *_lost_deliveries(connection, now, limit)]
+    rows = [
+        {"key": one.key, "queue": one.queue, "due_at": now, "behind": one.behind, "live": False}
+        for one in _each_once(found)
+    ]
+    if rows:
+        connection.execute(upsert(connection, lane).values(rows).on_conflict_do_nothing())
+    return len(rows)
+
+
+def _lost_steps(connection: Connection, now: datetime, limit: int) -> list[Lane]:
+    name = sa.case(
+        (step.c.stage == READ, sa.literal("read/") + step.c.instance),
+        (step.c.case_id.is_(None), sa.literal("plan/raw") + sa.cast(step.c.raw_id, sa.String)),
+        else_=sa.literal("plan/") + sa.cast(step.c.case_id, sa.String),
+    )
+    missing = ~sa.exists().where(lane.c.key == name)
+    query = (
+        sa.select(name.label("key"), step.c.stage)
+        .where(step.c.state == "waiting", step.c.due_at <= now, missing)
+        .distinct()
+        .limit(limit)
+    )
+    return [Lane(row.key, row.stage) for row in connection.execute(query)]
+
+
+def _lost_deliveries(connection: Connection, now: datetime, limit: int) -> list[Lane]:
+    missing = ~sa.exists().where(lane.c.key == sa.literal("out/") + delivery.c.lane)
+    query: sa.Select[Any] = (
+        sa.select(delivery.c.lane)
+        .where(delivery.c.state.in_(OPEN), delivery.c.due_at <= now, missing)
+        .distinct()
+        .limit(limit)
+    )
+    return [out_lane(name) for name in connection.scalars(query)]
+
+
+def forget_jobs(connection: Connection, keys: Collection[str]) -> int:
+    """These lanes lost their job: they are due again. Returns how many."""
+    freed = sa.update(lane).where(lane.c.key.in_(keys), lane.c.live).values(live=False)
+    return int(connection.execute(freed).rowcount)
