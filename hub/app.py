@@ -7,16 +7,14 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import requests
-import sqlalchemy as sa
 
 from hub.clock import Clock, SystemClock
 from hub.config import Config
-from hub.engine.embedded import Embedded
-from hub.engine.lock import EngineLock
+from hub.engine.kinds import Engine, make_engine, teach
+from hub.engine.lock import Lock, lock_of
 from hub.http import GuardedSession
 from hub.instances import CLOSING, Instance, Lend
 from hub.knowledge.answers import import_answers
@@ -28,10 +26,10 @@ from hub.pipeline.suggest import Answers
 from hub.registry import Registry, load_plugins
 from hub.rules.dates import parse_date
 from hub.sdk import ConfigError, Reply, Request
-from hub.store import Store
+from hub.store import Store, alone
 from hub.store.migrate import migrate
 from hub.store.notes import get_note, set_note
-from hub.store.secrets import load_key
+from hub.store.secrets import load_key, same_key
 from hub.threads import Executor, Threads
 
 INDEXING = 30.0
@@ -52,13 +50,16 @@ class Hub:
     key: bytes
     parts: Parts
     answers: Answers
-    engine: Embedded
-    _lock: EngineLock
+    engine: Engine | None
+    """None in a process that only serves pages and takes in."""
+    _lock: Lock
     _stop: threading.Event = field(repr=False)
     _stopped: bool = False
 
     def start(self) -> None:
-        """Set the engine going."""
+        """Set the engine going, where this process has one."""
+        if self.engine is None:
+            return
         indexing = threading.Thread(target=self.answers.current, name="index", daemon=True)
         indexing.start()
         indexing.join(INDEXING)
@@ -69,7 +70,9 @@ class Hub:
         if self._stopped:
             return
         self._stopped = True
-        self.engine.stop()
+        self.parts.stop.set()
+        if self.engine is not None:
+            self.engine.stop()
         ending = [(one, one.begin_close()) for one in reversed(list(self.instances.values()))]
         end = self.clock.monotonic() + CLOSING
         for instance, closing in ending:
@@ -88,63 +91,73 @@ class Hub:
         if not instance.has("Accepts"):
             raise KeyError(instance_id)
         reply = accept(self.parts, instance, request)
-        self.engine.wake()
+        if self.engine is not None:
+            self.engine.wake()
         return reply
 
 
-def open_store(config: Config) -> Store:
+def connect(config: Config, clock: Clock | None = None) -> Store:
+    """The database of a configuration as it is; who writes work through it wakes its lanes."""
+    store = Store(config.database_url)
+    teach(store, config, clock or SystemClock(), tables=False)
+    return store
+
+
+def open_store(config: Config, clock: Clock | None = None) -> Store:
     """The database of a configuration, brought to the newest schema."""
     store = Store(config.database_url)
-    migrate(store)
+    try:
+        migrate(store)
+        teach(store, config, clock or SystemClock(), tables=True)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
 def open_hub(
     config: Config,
     *,
+    engine: bool = True,
     registry: Registry | None = None,
     clock: Clock | None = None,
     rng: random.Random | None = None,
     threads: Callable[[str, int], Executor] = Threads,
     session: Callable[[Collection[str]], requests.Session] = GuardedSession,
 ) -> Hub:
-    """Wire a hub; time, chance, threads and HTTP may be simulated.
+    """Wire a hub; time, chance, threads and HTTP may be simulated. Without `engine`, it serves and takes in only.
 
-    Raises ConfigError when another process works on the same database.
+    Raises ConfigError when another process works on the same database and must not.
     """
     clock, rng = clock or SystemClock(), rng or random.Random()  # noqa: S311 - jitter, not secrets
-    lock = EngineLock(_lock_of(config))
-    lock.take()
-    store: Store | None = None
+    lock: Lock | None = None
+    store = Store(config.database_url)
     try:
-        store = open_store(config)
-        registry = registry or load_plugins()
-        stop = threading.Event()
+        lock = lock_of(config, store, engine=engine)
+        lock.take()
+        migrate(store)
+        teach(store, config, clock, tables=True)
         key = load_key(config.hub.data / "hub.key")
+        if not store.sqlite:
+            same_key(store, key, config.hub.data / "hub.key")
         _import_answers(store, config, clock.now())
+        registry, stop = registry or load_plugins(), threading.Event()
         instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
         parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()), stop)
         answers = Answers(parts)
-        engine = Embedded(parts, answers, stop, threads)
-        return Hub(config, store, clock, registry, instances, broken, key, parts, answers, engine, lock, stop)
+        works = make_engine(config, parts, answers, threads) if engine else None
+        return Hub(config, store, clock, registry, instances, broken, key, parts, answers, works, lock, stop)
     except BaseException:
-        if store is not None:
-            store.close()
-        lock.release()
+        if lock is not None:
+            lock.release()
+        store.close()
         raise
-
-
-def _lock_of(config: Config) -> Path:
-    """Beside the database, wherever the data lies: it is the database that bears one engine only."""
-    url = sa.make_url(config.database_url)
-    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        return Path(f"{url.database}.lock").absolute()
-    return config.hub.data / "engine.lock"
 
 
 def _first_start(store: Store, now: datetime) -> datetime:
     """When this hub first started, remembered for ever."""
     with store.write() as connection:
+        alone(connection, "start")
         known = parse_date(get_note(connection, "first_start") or "")
         if known is None:
             set_note(connection, "first_start", now.isoformat())

@@ -1,17 +1,20 @@
-"""`tresse run`: start in order, stop in reverse, listen to signals."""
+"""`tresse run`, `worker` and `web`: start in order, stop in reverse, listen to signals."""
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
 import socket
 import threading
 from types import FrameType
 
 import waitress
+from flask import Flask
 
 from hub import log
-from hub.app import Hub, open_hub
-from hub.config import Config
+from hub.app import Hub, open_hub, open_store
+from hub.config import Config, load
 from hub.log import logger
 from hub.sdk import ConfigError
 from hub.web import create_app
@@ -57,8 +60,8 @@ def listen_on(host: str, port: int) -> socket.socket:
     return server
 
 
-def run(config: Config) -> None:
-    """Run until SIGTERM or SIGINT. Raises ConfigError when the hub cannot start."""
+def run(config: Config, *, pages: bool = True) -> None:
+    """Run until SIGTERM or SIGINT; without `pages`, the engine alone. Raises ConfigError when the hub cannot start."""
     log.configure(config.log.level, config.log.format)
     ended = threading.Event()
 
@@ -69,15 +72,54 @@ def run(config: Config) -> None:
         signal.signal(name, end)
     hub = open_hub(config)  # first: a second hub is told of the first one, not of its port
     try:
-        web = Web(hub, listen_on(config.web.host, config.web.port))
+        web = Web(hub, listen_on(config.web.host, config.web.port)) if pages else None
     except BaseException:
         hub.stop()
         raise
     hub.start()
-    web.start()
-    logger().info("started", address=config.hub.address, instances=len(hub.instances), broken=len(hub.broken))
+    if web is not None:
+        web.start()
+    told = {"address": config.hub.address} if pages else {}
+    logger().info("started", engine=config.engine.kind, instances=len(hub.instances), broken=len(hub.broken), **told)
     ended.wait()
     logger().info("stopping")
-    web.stop()
+    if web is not None:
+        web.stop()
     hub.stop()
     logger().info("stopped")
+
+
+def serve(config: Config, workers: int) -> None:
+    """Pages and intake in `workers` processes (granian), without an engine. Raises ConfigError."""
+    try:
+        from granian.constants import Interfaces  # comes with an extra
+        from granian.server import Server
+    except ModuleNotFoundError as error:
+        raise ConfigError('"tresse web" needs granian: pip install "tresse[postgres]"') from error
+    listen_on(config.web.host, config.web.port).close()  # a taken port is told in our sentence
+    log.configure(config.log.level, config.log.format)
+    open_store(config).close()  # one process makes the tables, before several look for them
+    # Its workers import the app anew; the environment is the only way to tell them where the configuration is.
+    os.environ["TRESSE_CONFIG"] = str(config.path)
+    Server(
+        "hub.daemon:app",
+        factory=True,
+        address=config.web.host,
+        port=config.web.port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=config.web.threads,
+        backlog=1024,
+        workers_kill_timeout=5,
+        respawn_failed_workers=True,
+        log_enabled=False,
+    ).serve()
+
+
+def app() -> Flask:
+    """What each process of `serve` serves."""
+    config = load(os.environ["TRESSE_CONFIG"])
+    log.configure(config.log.level, config.log.format)
+    hub = open_hub(config, engine=False)
+    atexit.register(hub.stop)
+    return create_app(hub)

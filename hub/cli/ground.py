@@ -45,11 +45,13 @@ def now() -> datetime:
 @contextmanager
 def reading(path: Path) -> Iterator[tuple[Config, Store]]:
     """The configuration and its database, beside a running daemon. Raises ConfigError where there is none yet."""
+    from hub.app import connect
+
     config = load(path)
     url = sa.make_url(config.database_url)
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         raise ConfigError(f'there is no database yet in {config.hub.data}: "tresse run" makes it')
-    store = Store(config.database_url)
+    store = connect(config)
     try:
         yield config, store
     except ILL as error:

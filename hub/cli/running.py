@@ -1,4 +1,4 @@
-"""`tresse run`, `tresse migrate`, `tresse demo`."""
+"""`tresse run`, `tresse worker`, `tresse web`, `tresse migrate`, `tresse demo`."""
 
 from __future__ import annotations
 
@@ -31,6 +31,23 @@ def run(config: ConfigPath = DEFAULT) -> None:
     daemon(load(config))
 
 
+def worker(config: ConfigPath = DEFAULT) -> None:
+    """Start the engine without the pages: any number of them where [engine] is distributed. Ends on Ctrl-C, SIGTERM."""
+    from hub.daemon import run as daemon
+
+    daemon(load(config), pages=False)
+
+
+def web(
+    config: ConfigPath = DEFAULT,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+) -> None:
+    """Serve the pages, the API and what others push, without an engine: beside one or more workers."""
+    from hub.daemon import serve
+
+    serve(load(config), workers)
+
+
 def migrate(config: ConfigPath = DEFAULT) -> None:
     """Make the database, or bring it to this version's schema (`tresse run` does it by itself)."""
     from hub.app import open_store
@@ -59,4 +76,6 @@ def demo(
 def add_to(app: typer.Typer) -> None:
     app.command()(demo)
     app.command()(run)
+    app.command()(worker)
+    app.command()(web)
     app.command()(migrate)

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 
-from hub.engine.sources import Source, sources_of
+from hub.engine.polling import Polling
+from hub.engine.troubles import Troubles
 from hub.log import logger
 from hub.pipeline.deliver import drain, due_lanes
 from hub.pipeline.next import due_plans, plan_raws
@@ -23,7 +21,6 @@ from hub.pipeline.parts import Parts
 from hub.pipeline.read import instances_to_read
 from hub.pipeline.record import record_page
 from hub.pipeline.suggest import Answers
-from hub.store import ILL
 from hub.store.intake import step
 from hub.store.sides import paused
 from hub.threads import Executor
@@ -47,15 +44,13 @@ class Embedded:
     ) -> None:
         self.parts, self.answers, self._stop = parts, answers, stop
         self._wake = threading.Event()
-        self._threads = threads
         self._planners = threads("plan", PLANNERS)
         self._drainers = {i.id: threads(f"{i.id}-lane", i.options.threads) for i in parts.instances.values()}
-        self._pollers: dict[str, Executor] = {}
         self._busy: set[str] = set()
-        self._troubled: set[str] = set()
+        self._troubles = Troubles()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(1)})
+        self._polling = Polling(parts, self.wake, stop, threads, self._submit)
         self._dispatcher: threading.Thread | None = None
 
     def wake(self) -> None:
@@ -72,44 +67,13 @@ class Embedded:
         """Start the dispatcher, the ticks and the listeners."""
         self._dispatcher = threading.Thread(target=self._run, name="dispatcher", daemon=True)
         self._dispatcher.start()
-        self._scheduler.start()
-        for source in sources_of(self.parts, self.wake, self._stop):
-            # Threads of ours, not the scheduler's: those are joined when the interpreter ends, and one
-            # poll that hangs would hold up the stop. One each: a slow mailbox delays only itself.
-            self._pollers[source.key] = self._threads(f"{source.instance.id}-{source.name}", 1)
-            self._tick(source)
-            if source.instance.has("Listens"):
-                threading.Thread(target=source.listen, name=f"{source.instance.id}-listen", daemon=True).start()
-
-    def _tick(self, source: Source) -> None:
-        def poll() -> None:
-            source.watch()
-            self._submit(self._pollers[source.key], f"poll/{source.key}", source.tick)
-
-        def again(at: datetime) -> None:
-            if not self._stop.is_set():
-                job = f"{source.key}/again"
-                self._scheduler.add_job(
-                    poll, "date", run_date=at, id=job, replace_existing=True, misfire_grace_time=None
-                )
-
-        source.again = again
-        self._scheduler.add_job(
-            poll,
-            "interval",
-            seconds=max(0.2, source.interval),
-            next_run_time=self.parts.now() + timedelta(seconds=0.3 if source.instance.has("Listens") else 0),
-            coalesce=True,
-            max_instances=1,
-            misfire_grace_time=None,
-        )
+        self._polling.start()
 
     def stop(self) -> None:
         """End within about five seconds; what is under way longer is looked after at the next start."""
         self._stop.set()
         self._wake.set()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        self._polling.stop()
         with self._idle:
             self._idle.wait_for(lambda: not self._busy, GRACE)
             left = sorted(self._busy)
@@ -126,29 +90,16 @@ class Embedded:
             worked = False
             try:
                 worked = self.look()
-                self._well("look")
+                self._troubles.well("look")
             except Exception as error:  # noqa: BLE001 - the daemon stays alive; the rows are still there
                 self._ill("look", error)
             if not worked:
                 self.parts.clock.wait(self._wake, LOOK)
 
     def _ill(self, where: str, error: Exception) -> None:
-        """Say what is wrong, once until it works again; then wait a little."""
-        with self._lock:
-            news = where not in self._troubled
-            self._troubled.add(where)
-        if news and isinstance(error, ILL):
-            logger().error("the database does not answer; waiting", at=where, error=type(error).__name__)
-        elif news:
-            logger().error("bug in the engine", at=where, error=type(error).__name__)
-        logger().debug("could not go on", at=where, exc_info=error)
+        """Say what is wrong, then wait a little."""
+        self._troubles.ill(where, error)
         self.parts.clock.wait(self._stop, PAUSE)
-
-    def _well(self, where: str) -> None:
-        if where in self._troubled:
-            with self._lock:
-                self._troubled.discard(where)
-            logger().info("works again", at=where)
 
     def look(self) -> bool:
         """One look at the rows; True when a page was recorded, so that the next look comes at once."""
@@ -207,7 +158,7 @@ class Embedded:
         try:
             if not self._stop.is_set():
                 function(*args)
-                self._well(where)
+                self._troubles.well(where)
         except Exception as error:  # noqa: BLE001 - logged there; the row still says what is to be done
             self._ill(where, error)
         finally:

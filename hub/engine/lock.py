@@ -1,13 +1,24 @@
-"""One engine per SQLite database: a second process is refused with a sentence."""
+"""One embedded engine per database: a second process is refused with a sentence."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
+import sqlalchemy as sa
+
+from hub.config import Config
 from hub.sdk import ConfigError
+from hub.store import Store
+
+
+class Lock(Protocol):
+    """Held from the start of an engine to its end; gone with the process that held it."""
+
+    def take(self) -> None: ...
+    def release(self) -> None: ...
 
 
 class EngineLock:
@@ -42,3 +53,51 @@ class EngineLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+class DatabaseLock:
+    """An advisory lock of a PostgreSQL session: workers share it, an embedded engine has it alone."""
+
+    def __init__(self, store: Store, *, shared: bool) -> None:
+        self._store, self._shared = store, shared
+        self._connection: sa.Connection | None = None
+
+    def take(self) -> None:
+        """Take the lock. Raises ConfigError when an engine of another kind works on this database."""
+        connection = self._store.session()
+        way = "_shared" if self._shared else ""
+        if not connection.scalar(sa.text(f"SELECT pg_try_advisory_lock{way}(504158, 2)")):
+            connection.close()
+            raise ConfigError(
+                "another hub works on this database, with an engine of its own: stop it first, or set "
+                '[engine] kind = "distributed" for all of them'
+            )
+        connection.commit()
+        self._connection = connection
+
+    def release(self) -> None:
+        """Let go. Safe to call twice."""
+        if self._connection is not None:
+            self._connection.invalidate()  # the lock belongs to the session: it must not return to the pool
+            self._connection.close()
+            self._connection = None
+
+
+class NoLock:
+    """For a process without an engine."""
+
+    def take(self) -> None:
+        """Nothing to take."""
+
+    def release(self) -> None:
+        """Nothing to give back."""
+
+
+def lock_of(config: Config, store: Store, *, engine: bool) -> Lock:
+    """The lock of this configuration's engine."""
+    if not engine:
+        return NoLock()
+    if not store.sqlite:
+        return DatabaseLock(store, shared=config.engine.kind == "distributed")
+    # Beside the database, wherever the data lies: it is the database that bears one engine only.
+    return EngineLock(Path(f"{store.url.database}.lock").absolute())

@@ -21,7 +21,9 @@ from hub.store.intake import step
 from hub.store.session import upsert
 
 READ, PLAN = "read", "plan"
-"""Queues beside those of the instances, whose names begin with ``out/``."""
+"""Stages of a step, and the beginnings of their lanes' keys."""
+READING, PLANNING = "#read", "#plan"
+"""Queues beside those of the instances, whose names are their ids: no id begins so."""
 OPEN = ("waiting", "sending")
 """States of a delivery that still has to go out."""
 
@@ -48,22 +50,18 @@ class Lane:
 
 def read_lane(instance: str) -> Lane:
     """What an instance brought in, on its way to the timeline."""
-    return Lane(f"{READ}/{instance}", READ)
+    return Lane(f"{READ}/{instance}", READING)
 
 
 def plan_lane(case_id: int | None, raw_id: int, *, behind: bool = False) -> Lane:
     """What is to be decided for a case; for a raw without one, for itself."""
-    return Lane(f"{PLAN}/{case_id}" if case_id is not None else f"{PLAN}/raw{raw_id}", PLAN, behind)
+    return Lane(f"{PLAN}/{case_id}" if case_id is not None else f"{PLAN}/raw{raw_id}", PLANNING, behind)
 
 
 def out_lane(of_delivery: str, *, behind: bool = False) -> Lane:
     """The lane of deliveries whose column `lane` says ``INSTANCE/CASE``."""
-    return Lane(f"out/{of_delivery}", queue_of(of_delivery.partition("/")[0]), behind)
-
-
-def queue_of(instance: str) -> str:
-    """The queue of what goes out to an instance: each has one, so that a slow one delays only itself."""
-    return f"out/{instance}"
+    # What goes out to an instance has a queue of its own, so that a slow one delays only itself.
+    return Lane(f"out/{of_delivery}", of_delivery.partition("/")[0], behind)
 
 
 def lanes_of_raws(connection: Connection, raw_ids: Collection[int]) -> list[Lane]:
@@ -189,7 +187,8 @@ def _lost_steps(connection: Connection, now: datetime, limit: int) -> list[Lane]
         .distinct()
         .limit(limit)
     )
-    return [Lane(row.key, row.stage) for row in connection.execute(query)]
+    queues = {READ: READING, PLAN: PLANNING}
+    return [Lane(row.key, queues[row.stage]) for row in connection.execute(query)]
 
 
 def _lost_deliveries(connection: Connection, now: datetime, limit: int) -> list[Lane]:
@@ -203,7 +202,6 @@ def _lost_deliveries(connection: Connection, now: datetime, limit: int) -> list[
     return [out_lane(name) for name in connection.scalars(query)]
 
 
-def forget_jobs(connection: Connection, keys: Collection[str]) -> int:
+def free_lanes(connection: Connection, *where: sa.ColumnElement[bool]) -> int:
     """These lanes lost their job: they are due again. Returns how many."""
-    freed = sa.update(lane).where(lane.c.key.in_(keys), lane.c.live).values(live=False)
-    return int(connection.execute(freed).rowcount)
+    return int(connection.execute(sa.update(lane).where(lane.c.live, *where).values(live=False)).rowcount)

@@ -47,3 +47,11 @@ def free_leases(connection: Connection, held: dict[tuple[str, str], int]) -> Non
     for (instance, source), epoch in sorted(held.items()):
         mine = sa.and_(cursor.c.instance == instance, cursor.c.source == source, cursor.c.epoch == epoch)
         connection.execute(sa.update(cursor).where(mine).values(owner="", until=None))
+
+
+def lease_is_free(connection: Connection, instance: str, source: str, now: datetime) -> bool:
+    """Whether nobody reads the source, as far as the rows tell; asked before a try to take it."""
+    held = sa.select(cursor.c.owner).where(
+        cursor.c.instance == instance, cursor.c.source == source, cursor.c.owner != "", cursor.c.until >= now
+    )
+    return connection.scalar(held) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -12,7 +13,8 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from hub.sdk.errors import ConfigError
 from hub.store.health import state
-from hub.store.session import Store, upsert
+from hub.store.notes import get_note, set_note
+from hub.store.session import Store, alone, upsert
 
 
 def load_key(path: Path) -> bytes:
@@ -42,6 +44,20 @@ def _make_key(path: Path) -> None:
             os.link(name, path)
     finally:
         Path(name).unlink()
+
+
+def same_key(store: Store, key: bytes, path: Path) -> None:
+    """Hosts that share a database share the key. Raises ConfigError where this one's is another."""
+    mark = hashlib.sha256(b"tresse/key/" + key).hexdigest()[:16]
+    with store.write() as connection:
+        alone(connection, "start")
+        known = get_note(connection, "hub.key")
+        if known is None:
+            set_note(connection, "hub.key", mark)
+        elif known != mark:
+            raise ConfigError(
+                f"{path} is not the key this database was begun with: copy hub.key from the first host or a backup"
+            )
 
 
 class SecretState:

@@ -107,6 +107,10 @@ class Store:
             with connection.begin():
                 yield connection
 
+    def session(self) -> Connection:
+        """A connection of one's own, to hold and to close; for what belongs to a session (an advisory lock)."""
+        return self._engine.connect()
+
     def close(self) -> None:
         """Close every connection. Safe to call twice."""
         self._engine.dispose()

@@ -56,8 +56,7 @@ def _writable(store: Store) -> str:
 def _engine() -> str:
     """A hub opened for the web alone has no engine, and nothing to report about one."""
     engine = getattr(here.hub(), "engine", None)
-    alive = getattr(engine, "alive", None)
-    return "ok" if engine is None or alive is None or alive() else "has stopped: restart the hub and read its log"
+    return "ok" if engine is None or engine.alive() else "has stopped: restart the hub and read its log"
 
 
 @blueprint.get("/metrics")

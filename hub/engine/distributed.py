@@ -1,0 +1,240 @@
+"""The distributed engine: any number of workers on any number of hosts, PostgreSQL between them.
+
+Procrastinate brings woken lanes to some worker; each instance has a queue of its own and as many
+jobs at a time as it has threads. Beside it a thread of each worker tends what must never depend on
+a job: lanes that are due, lost or stalled, leases, circuits that others opened, pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from procrastinate import App
+
+from hub.engine.draining import Draining
+from hub.engine.jobs import Jobs, lost, open_app
+from hub.engine.owning import Owning
+from hub.engine.polling import Polling
+from hub.engine.troubles import Troubles
+from hub.log import logger
+from hub.pipeline.parts import Parts
+from hub.pipeline.suggest import Answers
+from hub.store.base import from_ms
+from hub.store.lanes import PLANNING, READING, take_due
+from hub.store.sides import all_sides, paused
+from hub.threads import Executor
+
+LOOK = 1.0
+"""Seconds between two looks at what is due, and between two questions for jobs nobody told of."""
+READERS, PLANNERS = 4, 4
+"""Channels read at the same time, and cases planned, in one worker."""
+HEARTBEAT, STALLED = 3.0, 12.0
+"""Seconds between signs of life of a worker, and without one after which its jobs go to others."""
+RESCUE, LOST = 4.0, 10.0
+"""Seconds between two looks for jobs of dead workers, and for lanes without a job."""
+MANY, FEW = 200, 2
+"""Due lanes woken at a time for each queue; few where the far side was away and may be so still."""
+GRACE = 3.0
+"""Seconds that calls under way have to end when the worker stops."""
+PAUSE = 1.0
+"""Seconds without work after the database failed."""
+DEAF = 30.0
+"""Seconds without a look at the rows after which a worker calls itself ill."""
+SKEW = 2.0
+"""Seconds by which a host's clock may differ from the database's before it is told."""
+
+
+class Distributed:
+    """One worker process: Procrastinate's workers in an event loop, and the thread that tends."""
+
+    def __init__(
+        self, parts: Parts, answers: Answers, stop: threading.Event, threads: Callable[[str, int], Executor], jobs: Jobs
+    ) -> None:
+        self.parts, self.answers, self._stop, self._jobs = parts, answers, stop, jobs
+        self._draining = Draining(parts, answers, jobs)
+        self._troubles = Troubles()
+        self._threads = {READING: threads("read", READERS), PLANNING: threads("plan", PLANNERS)}
+        self._threads |= {i.id: threads(f"{i.id}-lane", i.options.threads) for i in parts.instances.values()}
+        self._polling = Polling(parts, self.wake, stop, threads, self._submit)
+        self._owning = Owning(parts, self._polling, f"{socket.gethostname()[:40]}/{os.getpid()}/{secrets.token_hex(4)}")
+        self._polls: set[str] = set()
+        self._lock = threading.Lock()
+        self._looked_at = parts.clock.monotonic()
+        self._lost_at = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Event | None = None
+        self._running = [
+            threading.Thread(target=self._tend, name="tend", daemon=True),
+            threading.Thread(target=lambda: asyncio.run(self._work()), name="jobs", daemon=True),
+        ]
+
+    def wake(self) -> None:
+        """Nothing to do: who writes work wakes its lane."""
+
+    def alive(self) -> bool:
+        """Whether both threads are at work and the rows were looked at lately: `/readyz` asks."""
+        fresh = self.parts.clock.monotonic() - self._looked_at < DEAF
+        return fresh and all(thread.is_alive() for thread in self._running)
+
+    def start(self) -> None:
+        """Start to work, to tend, to tick and to listen."""
+        self._polling.start()
+        for thread in self._running:
+            thread.start()
+
+    def stop(self) -> None:
+        """End within about five seconds; what is under way longer is rescued by another worker."""
+        self._stop.set()
+        self._polling.stop()
+        if self._loop is not None and self._ending is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._ending.set)
+        for thread in self._running:
+            if thread.is_alive():
+                thread.join(GRACE + 1.0)
+        try:
+            self._owning.end()
+        except sa.exc.SQLAlchemyError as error:
+            logger().warning("leases were not given back; they end by themselves", error=type(error).__name__)
+
+    # -- jobs ------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        """Keep a Procrastinate worker for each queue, and rescue what stalled; begin anew when the database returns."""
+        self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
+        while not self._stop.is_set():
+            app = open_app(self.parts.store.url, self._drain)
+            try:
+                async with app.open_async():
+                    self._troubles.well("jobs")
+                    await self._workers(app)
+            except Exception as error:  # noqa: BLE001 - told once; the rows are still there
+                self._troubles.ill("jobs", error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), PAUSE)
+
+    async def _workers(self, app: App) -> None:
+        """Until the end, or until one of them fails: then all end, and begin anew."""
+        assert self._ending is not None
+        ends = asyncio.create_task(self._ending.wait())
+        tasks = [asyncio.create_task(self._worker(app, queue, threads)) for queue, threads in self._threads.items()]
+        tasks.append(asyncio.create_task(self._rescue(app)))
+        try:
+            await asyncio.wait([ends, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ends.cancel()
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not self._stop.is_set():
+                raise result
+
+    async def _worker(self, app: App, queue: str, threads: Executor) -> None:
+        await app.run_worker_async(
+            queues=[queue],
+            name=f"tresse {queue}",
+            concurrency=threads.size,
+            fetch_job_polling_interval=LOOK,
+            shutdown_graceful_timeout=GRACE,
+            delete_jobs="always",
+            install_signal_handlers=False,
+            update_heartbeat_interval=HEARTBEAT,
+            stalled_worker_timeout=STALLED,
+        )
+
+    async def _drain(self, lane: str) -> None:
+        """The one task: on threads of the lane's own queue, so that the loop never waits."""
+        kind, _, rest = lane.partition("/")
+        queue = {"read": READING, "plan": PLANNING}.get(kind) or rest.partition("/")[0]
+        try:
+            await asyncio.wrap_future(self._threads[queue].submit(self._draining.drain, lane))
+            self._troubles.well("lane")
+        except Exception as error:  # noqa: BLE001 - told once; the lane is found again by its row
+            self._troubles.ill("lane", error)
+
+    async def _rescue(self, app: App) -> None:
+        """Give the jobs of workers that show no sign of life to others. Not a job itself: it could stall as well."""
+        while True:
+            for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED):
+                with contextlib.suppress(Exception):  # it ended meanwhile, or another worker was quicker
+                    await app.job_manager.retry_job(job)
+                    logger().warning("took over what another worker left", lane=job.lock)
+            await asyncio.sleep(RESCUE)
+
+    # -- what must never depend on a job -----------------------------------------------------
+
+    def _tend(self) -> None:
+        self._compare_clocks()
+        while not self._stop.is_set():
+            try:
+                self._see_instances()
+                self._wake_due()
+                self._owning.tend()
+                self._looked_at = self.parts.clock.monotonic()
+                self._troubles.well("tend")
+            except Exception as error:  # noqa: BLE001 - told once; tried again in a second
+                self._troubles.ill("tend", error)
+                self._owning.overdue()
+            self.parts.clock.wait(self._stop, LOOK)
+
+    def _see_instances(self) -> None:
+        """What other processes found out about the far sides, and what admins decided."""
+        with self.parts.store.read() as connection:
+            sides, now_paused = all_sides(connection), paused(connection)
+        for instance in self.parts.instances.values():
+            instance.sides.adopt(sides.get(instance.id, {}))
+            instance.paused = instance.id in now_paused
+
+    def _wake_due(self) -> None:
+        now = self.parts.now()
+        well = [READING, PLANNING]
+        with self.parts.store.write() as connection:
+            for instance in self.parts.instances.values():
+                if instance.waits():
+                    continue
+                if instance.retry_at() is None:
+                    well.append(instance.id)
+                else:
+                    self._jobs.defer(connection, take_due(connection, [instance.id], now, FEW))
+            self._jobs.defer(connection, take_due(connection, well, now, MANY * len(well)))
+        if self.parts.clock.monotonic() >= self._lost_at + LOST:
+            self._lost_at = self.parts.clock.monotonic()
+            with self.parts.store.write() as connection:
+                lost(connection, now)
+
+    def _compare_clocks(self) -> None:
+        with contextlib.suppress(sa.exc.SQLAlchemyError), self.parts.store.read() as connection:
+            ms = connection.scalar(sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"))
+            apart = abs((from_ms(int(ms or 0)) - self.parts.now()).total_seconds())
+            if apart > SKEW:
+                logger().warning(
+                    "this host's clock and the database's differ: set both by NTP", seconds=round(apart, 1)
+                )
+
+    def _submit(self, threads: Executor, key: str, function: Callable[..., Any]) -> None:
+        """Run a poll, unless that one is at work."""
+        with self._lock:
+            if key in self._polls:
+                return
+            self._polls.add(key)
+        threads.submit(self._poll, key, function)
+
+    def _poll(self, key: str, function: Callable[..., Any]) -> None:
+        try:
+            if not self._stop.is_set():
+                function()
+                self._troubles.well("poll")
+        except Exception as error:  # noqa: BLE001 - told once; the next tick tries again
+            self._troubles.ill("poll", error)
+        finally:
+            with self._lock:
+                self._polls.discard(key)

@@ -1,0 +1,95 @@
+"""What a worker does with a lane that was woken: read, plan or deliver until it is empty, waits, or others wait."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from hub.engine.jobs import Jobs, others_wait
+from hub.instances import Instance
+from hub.pipeline.deliver import drain
+from hub.pipeline.next import due_plans, plan_raws
+from hub.pipeline.parts import Parts
+from hub.pipeline.record import record_page
+from hub.pipeline.suggest import Answers
+from hub.store.intake import step
+from hub.store.lanes import PLAN, READ, end_lane
+
+PAGES = 20
+"""Pages of one channel in a row, then others have their turn."""
+PLANS = 50
+"""Plans of one case in a row."""
+SOON = timedelta(seconds=2)
+"""When a lane is looked at again that this process can do nothing with."""
+PATIENCE = timedelta(minutes=10)
+"""How long raws of an instance that is not configured here wait for a process that has it (an upgrade under way)."""
+
+
+class Draining:
+    """Drains lanes by their keys. Thread-safe; two that drain one lane at once do nothing twice."""
+
+    def __init__(self, parts: Parts, answers: Answers, jobs: Jobs) -> None:
+        self._parts, self._answers, self._jobs = parts, answers, jobs
+
+    def drain(self, key: str) -> None:
+        """Drain the lane `key`. Raises what the database raises; the lane is found again then."""
+        parts = self._parts
+        while not parts.stop.is_set():
+            not_before = self._turn(key)
+            with parts.store.write() as connection:
+                more = end_lane(connection, key, parts.now(), not_before)
+                if more is None:
+                    return
+                if others_wait(connection, more.queue):
+                    self._jobs.defer(connection, [more])
+                    return
+
+    def _turn(self, key: str) -> datetime | None:
+        """One turn; returns before which time there is no use in another one."""
+        kind, _, rest = key.partition("/")
+        if kind == READ:
+            return self._read(rest)
+        if kind == PLAN:
+            return self._plan(rest)
+        return self._deliver(rest)
+
+    def _read(self, instance: str) -> datetime | None:
+        parts = self._parts
+        if instance not in parts.instances and self._oldest(instance) > parts.now() - PATIENCE:
+            return parts.now() + SOON
+        for _ in range(PAGES):
+            if parts.stop.is_set() or not record_page(parts, instance):
+                break
+        return None
+
+    def _oldest(self, instance: str) -> datetime:
+        waiting = sa.select(sa.func.min(step.c.due_at)).where(
+            step.c.state == "waiting", step.c.stage == READ, step.c.instance == instance
+        )
+        with self._parts.store.read() as connection:
+            found: datetime | None = connection.scalar(waiting)
+        return found or self._parts.now()
+
+    def _plan(self, case: str) -> datetime | None:
+        mine = step.c.raw_id == int(case[3:]) if case.startswith("raw") else step.c.case_id == int(case)
+        with self._parts.store.read() as connection:
+            rows = due_plans(connection, self._parts.now(), PLANS, mine)
+        plan_raws(self._parts, self._answers, sorted(row.raw_id for row in rows))
+        return None
+
+    def _deliver(self, lane: str) -> datetime | None:
+        instance = self._parts.instances.get(lane.partition("/")[0])
+        if instance is None:
+            return self._parts.now() + SOON
+        if not instance.waits():
+            drain(self._parts, instance, lane)
+        return _called_again(instance, self._parts.now())
+
+
+def _called_again(instance: Instance, now: datetime) -> datetime | None:
+    """When an instance that waits may be called; a paused one is asked about again and again."""
+    if not instance.waits():
+        return None
+    retry = instance.retry_at()
+    return max(retry, now + SOON / 4) if retry and not instance.paused else now + SOON

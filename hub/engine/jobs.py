@@ -1,0 +1,190 @@
+"""Procrastinate: a job is the call "somebody drain this lane". Everything else about the lane is in our rows.
+
+So all jobs may be lost, or done twice, and nothing is: lanes without a job are found by `lost`.
+Its tables come with its package: `prepare` makes them, and brings them to the installed version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
+from procrastinate.schema import SchemaManager
+from sqlalchemy.engine import Connection
+
+from hub.store import Store, alone
+from hub.store.lanes import Lane, free_lanes, lane, lost_lanes, open_lanes
+from hub.store.notes import get_note, set_note
+
+TASK = "tresse.drain"
+SCHEMA = "procrastinate.schema"
+"""The note that says how far Procrastinate's tables were brought."""
+BEHIND = -1
+"""The priority of lanes that let others go first."""
+
+# Fetching looks for the oldest job whose lock is free. Without these its cost grows with the backlog: at
+# 100,000 waiting jobs from 0.4 to 7 ms (measured with Procrastinate 3.10 on PostgreSQL 15).
+_WAITING = "status IN ('todo', 'doing')"
+INDEXES = (
+    f"CREATE INDEX IF NOT EXISTS tresse_jobs_lock ON procrastinate_jobs (lock, priority DESC, id) WHERE {_WAITING}",
+    "CREATE INDEX IF NOT EXISTS tresse_jobs_todo ON procrastinate_jobs (queue_name, priority DESC, id) "  # noqa: ISC004 - one statement
+    "WHERE status = 'todo'",
+)
+
+
+def conninfo(url: sa.URL) -> str:
+    """The address as libpq writes it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+# -- deferring: in the transaction that writes the work ------------------------------------------
+
+
+class Jobs:
+    """Defers jobs on connections of ours."""
+
+    def __init__(self) -> None:
+        # Never opened: it only speaks through the connections it is given.
+        self._manager = JobManager(SyncPsycopgConnector())
+
+    def waker(self, now: Callable[[], datetime]) -> Callable[[Connection, Sequence[Lane]], None]:
+        """What `Store.wake` calls."""
+
+        def wake(connection: Connection, lanes: Sequence[Lane]) -> None:
+            self.defer(connection, open_lanes(connection, lanes, now()))
+
+        return wake
+
+    def defer(self, connection: Connection, lanes: Sequence[Lane]) -> None:
+        """One job for each lane."""
+        if not lanes:
+            return
+        jobs = [
+            Job(
+                id=None,
+                queue=one.queue,
+                lock=one.key,
+                queueing_lock=None,  # it would forbid the retry of a stalled job (procrastinate issue 1446)
+                task_name=TASK,
+                task_kwargs={"lane": one.key},
+                priority=BEHIND if one.behind else 0,
+            )
+            for one in lanes
+        ]
+        self._manager.batch_defer_jobs(jobs=jobs, connection=connection.connection.driver_connection)
+
+
+def others_wait(connection: Connection, queue: str) -> bool:
+    """Whether other lanes of `queue` wait for somebody."""
+    query = sa.text("SELECT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE queue_name = :queue AND status = 'todo')")
+    return bool(connection.scalar(query, {"queue": queue}))
+
+
+def lost(connection: Connection, now: datetime) -> int:
+    """Lanes whose job is gone, and work whose lane is gone: due again at once. One process at a time looks."""
+    if not connection.scalar(sa.text("SELECT pg_try_advisory_xact_lock(504158, 1)")):
+        return 0
+    job = sa.text(
+        "NOT EXISTS (SELECT 1 FROM procrastinate_jobs j WHERE j.lock = lane.key AND j.status IN ('todo', 'doing'))"
+    )
+    return free_lanes(connection, job, lane.c.due_at < now) + lost_lanes(connection, now)  # type: ignore[arg-type]
+
+
+# -- its tables ------------------------------------------------------------------------------------
+
+
+def prepare(store: Store) -> None:
+    """Make Procrastinate's tables, or bring them to the installed version; safe to call at every start.
+
+    Its migrations come in two parts: those *before* an upgrade suit the old workers as well; those *after* it
+    are run when no old worker lives any more (its handbook, "migrations").
+    """
+    with store.write() as connection:
+        alone(connection, "migrate")
+        if connection.scalar(sa.text("SELECT to_regclass('procrastinate_jobs')")) is None:
+            _run(connection, SchemaManager.get_schema())
+            set_note(connection, SCHEMA, "\n".join(_migrations()))
+        else:
+            _bring_up(connection)
+        for statement in INDEXES:
+            connection.execute(sa.text(statement))
+
+
+def _bring_up(connection: Connection) -> None:
+    done = set((get_note(connection, SCHEMA) or "").split("\n"))
+    alive = sa.text("SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '30 seconds'")
+    alone_here = not connection.scalar(alive)
+    for name, statements in _migrations().items():
+        if name not in done and ("_post_" not in name or alone_here):
+            _run(connection, statements)
+            done.add(name)
+    set_note(connection, SCHEMA, "\n".join(sorted(done - {""})))
+
+
+def _migrations() -> dict[str, str]:
+    folder = resources.files("procrastinate.sql") / "migrations"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return {f.name: f.read_text("utf-8") for f in files}
+
+
+def _run(connection: Connection, statements: str) -> None:
+    """Several statements at once, as psycopg sends them when there are no parameters."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    driver.execute(statements.encode())
+
+
+# -- listening -------------------------------------------------------------------------------------
+
+
+class OneListener(PsycopgConnector):
+    """One connection that listens for all queues of this process, where Procrastinate would open one for each."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._told: dict[str, Callable[..., Any]] = {}
+        self._listening: asyncio.Task[None] | None = None
+
+    async def listen_notify(self, on_notification: Any, channels: Iterable[str]) -> None:
+        """Call `on_notification` for what is said on `channels`, until cancelled. Raises when the connection ends."""
+        self._told |= dict.fromkeys(channels, on_notification)
+        if self._listening is None or self._listening.done():
+            self._listening = asyncio.create_task(self._listen(), name="listener of all queues")
+        await asyncio.shield(self._listening)
+
+    async def _listen(self) -> None:
+        async with self._get_standalone_connection() as connection:
+            known: set[str] = set()
+            while True:
+                for channel in self._told.keys() - known:
+                    await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+                    known.add(channel)
+                async for said in connection.notifies(timeout=2.0):
+                    with contextlib.suppress(json.JSONDecodeError):
+                        await self._told[said.channel](channel=said.channel, payload=said.payload)
+                    if self._told.keys() - known:
+                        break
+                await connection.execute("SELECT 1")  # a connection that was cut in silence is noticed
+
+    async def close_async(self) -> None:
+        """Stop listening, too."""
+        if self._listening is not None:
+            self._listening.cancel()
+        await super().close_async()
+
+
+def open_app(url: sa.URL, drain: Callable[[str], Any]) -> App:
+    """An app whose one task calls the coroutine function `drain` with a lane's key."""
+    app = App(connector=OneListener(conninfo=conninfo(url), min_size=1, max_size=6, timeout=20.0))
+    app.task(name=TASK)(drain)
+    return app
