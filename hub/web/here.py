@@ -34,7 +34,7 @@ def now() -> datetime:
 @contextmanager
 def reading() -> Iterator[Connection]:
     """A snapshot for this view."""
-    with hub().store.read() as connection:
+    with hub().store.read(snapshot=True) as connection:
         yield connection
 
 
