@@ -34,6 +34,8 @@ from hub.sdk import (
     Scored,
     Settings,
 )
+from tests import databases
+from tests.lanes import Lanes
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -284,7 +286,8 @@ class World:
         self.far = FAR
         (folder / "answers.csv").write_text(ANSWERS, "utf-8")
         self.file = folder / "hub.toml"
-        self.file.write_text(config.format(data=folder / "var", answers=folder / "answers.csv"), "utf-8")
+        text = config.format(data=folder / "var", answers=folder / "answers.csv")
+        self.file.write_text(text + databases.settings(folder), "utf-8")
         self.hub = self._open()
 
     def _open(self) -> Hub:
@@ -295,9 +298,12 @@ class World:
             ("matchers", "words"): Words,
         }
         registry = Registry(_components=classes)
-        return open_hub(
+        hub = open_hub(
             load(self.file), registry=registry, clock=self.clock, rng=random.Random(1), threads=lambda _n, _s: Inline()
         )
+        if databases.with_lanes():
+            hub.engine = Lanes.of(hub)
+        return hub
 
     def restart(self) -> None:
         """As after `kill -9`: nothing is told to the old hub but to let go of the files."""

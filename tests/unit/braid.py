@@ -13,13 +13,14 @@ from sqlalchemy.engine import Connection
 
 from hub.store import Store, metadata
 from hub.store.tables import answers, cases, customers, health, intake, people
+from tests.databases import database_url
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 def open_store(folder: Path) -> Store:
     """An empty database with all tables."""
-    store = Store(f"sqlite:///{folder}/tresse.db")
+    store = Store(database_url(folder))
     with store.write() as connection:
         metadata.create_all(connection)
     return store

@@ -24,6 +24,7 @@ from hub.store.health import alert, state
 from hub.store.migrate import migrate
 from hub.store.secrets import SecretState, load_key
 from hub.threads import Threads
+from tests.databases import database_url
 from tests.world import START, ToldClock
 
 
@@ -42,7 +43,7 @@ class Plain(Channel[Nothing]):
 
 @pytest.fixture
 def store(tmp_path) -> Iterator[Store]:
-    store = Store(f"sqlite:///{tmp_path / 'x.db'}")
+    store = Store(database_url(tmp_path, "x.db"))
     migrate(store)
     yield store
     store.close()

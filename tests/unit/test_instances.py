@@ -19,6 +19,7 @@ from hub.store import Store
 from hub.store.health import alert, instance_health
 from hub.store.migrate import migrate
 from hub.threads import Threads
+from tests.databases import database_url
 from tests.world import ToldClock
 
 
@@ -37,7 +38,7 @@ class Plain(Channel[Nothing]):
 
 @pytest.fixture
 def lend(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'x.db'}")
+    store = Store(database_url(tmp_path, "x.db"))
     migrate(store)
     yield Lend(store, ToldClock(), random.Random(1), Fernet.generate_key(), threading.Event(), Threads)
     store.close()

@@ -22,6 +22,7 @@ from hub.knowledge.suggest import choose, measure
 from hub.sdk import Answer, ConfigError, Rejected, Scored
 from hub.store import Store
 from hub.store.tables import metadata
+from tests.databases import database_url
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -55,7 +56,7 @@ text = "You have thirty days."
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'tresse.db'}")
+    made = Store(database_url(tmp_path, "tresse.db"))
     with made.write() as connection:
         metadata.create_all(connection)
     yield made
@@ -210,7 +211,7 @@ def test_every_change_moves_the_revision(tmp_path: Path, store: Store) -> None:
 
 
 def test_a_restored_backup_does_not_count_into_an_old_index(store: Store, tmp_path: Path) -> None:
-    other = Store(f"sqlite:///{tmp_path / 'other.db'}")
+    other = Store(database_url(tmp_path, "other.db"))
     with other.write() as connection:
         metadata.create_all(connection)
     revisions = []

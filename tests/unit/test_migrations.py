@@ -11,11 +11,12 @@ from hub.sdk import ConfigError
 from hub.store import Store
 from hub.store.migrate import migrate
 from hub.store.tables import metadata
+from tests.databases import database_url
 
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store(f"sqlite:///{tmp_path / 'x.db'}")
+    store = Store(database_url(tmp_path, "x.db"))
     migrate(store)
     yield store
     store.close()
