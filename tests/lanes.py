@@ -17,6 +17,9 @@ class NoJobs:
 
     def defer(self, connection, lanes) -> None: ...
 
+    def others_wait(self, connection, queue) -> bool:
+        return True
+
 
 class Lanes(Embedded):
     """Looks at the lanes alone."""

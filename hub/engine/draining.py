@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from hub.engine.jobs import Jobs, others_wait
+from hub.engine.jobs import Jobs
 from hub.instances import Instance
 from hub.pipeline.deliver import drain
 from hub.pipeline.next import due_plans, plan_raws
@@ -41,7 +41,7 @@ class Draining:
                 more = end_lane(connection, key, parts.now(), not_before)
                 if more is None:
                     return
-                if others_wait(connection, more.queue):
+                if self._jobs.others_wait(connection, more.queue):
                     self._jobs.defer(connection, [more])
                     return
 

@@ -83,11 +83,10 @@ class Jobs:
         ]
         self._manager.batch_defer_jobs(jobs=jobs, connection=connection.connection.driver_connection)
 
-
-def others_wait(connection: Connection, queue: str) -> bool:
-    """Whether other lanes of `queue` wait for somebody."""
-    query = sa.text("SELECT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE queue_name = :queue AND status = 'todo')")
-    return bool(connection.scalar(query, {"queue": queue}))
+    def others_wait(self, connection: Connection, queue: str) -> bool:
+        """Whether other lanes of `queue` wait for somebody."""
+        waiting = "SELECT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE queue_name = :queue AND status = 'todo')"
+        return bool(connection.scalar(sa.text(waiting), {"queue": queue}))
 
 
 def lost(connection: Connection, now: datetime) -> int:

@@ -103,7 +103,7 @@ def _prepare(parts: Parts, items: Sequence[Item]) -> Page:
 
 def _find_copies(connection: Connection, said: Sequence[Said]) -> None:
     """The same mail in a second mailbox, and our own mail come back (L05, M06), is a copy."""
-    keys = {one.message.content_key for one in said if one.message.content_key}
+    keys = {one.content_key for one in said if one.content_key}
     own = {one.message.message_id for one in said if one.message.message_id}
     known: dict[str, int] = {}
     if keys:
@@ -116,9 +116,9 @@ def _find_copies(connection: Connection, said: Sequence[Said]) -> None:
         )
         ours = dict(connection.execute(sent).all())
     for one in said:
-        one.copy_of = known.get(one.message.content_key) or ours.get(one.message.message_id)
-        if one.copy_of is None and one.message.content_key:
-            known[one.message.content_key] = -one.item.raw_id  # a second one in this page is a copy of this
+        one.copy_of = known.get(one.content_key) or ours.get(one.message.message_id)
+        if one.copy_of is None and one.content_key:
+            known[one.content_key] = -one.item.raw_id  # a second one in this page is a copy of this
 
 
 def _keep_copies(connection: Connection, said: Sequence[Said]) -> None:

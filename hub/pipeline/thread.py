@@ -6,6 +6,7 @@ two mails that share an ancestor nobody saw still meet, in any order of arrival.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +39,12 @@ class Said:
     case_id: int | None = None
     copy_of: int | None = None
     orphan: bool = False  # of a case in a desk that we do not keep: no business of ours
+
+    @property
+    def content_key(self) -> str:
+        """The message's content key, in the 64 characters that its column has."""
+        key = self.message.content_key
+        return key if len(key) <= 64 else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(slots=True)

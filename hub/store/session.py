@@ -21,14 +21,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from hub.sdk.errors import ConfigError
+from hub.store.postgresql import postgresql
 
 if TYPE_CHECKING:
     from hub.store.lanes import Lane
 
 ILL = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 """What is raised when the database itself is ill (gone, full, busy, out of connections): nobody's item is to blame."""
-POOL, MORE = 8, 24
-"""Connections to PostgreSQL that a process keeps, and how many more it may open when it is busy."""
 
 
 class Store:
@@ -53,7 +52,7 @@ class Store:
 
     def _open(self, synchronous: str) -> Engine:
         if not self.sqlite:
-            return _postgresql(self.url)
+            return postgresql(self.url)
         if self.url.database in (None, "", ":memory:"):
             raise ConfigError("database.url: the hub needs a file, not a database in memory")
         _make_private(Path(str(self.url.database)))
@@ -118,23 +117,6 @@ class Store:
         """Close every connection. Safe to call twice."""
         self._engine.dispose()
         self._durable.dispose()
-
-
-def _postgresql(url: sa.URL) -> Engine:
-    try:
-        return sa.create_engine(
-            url,
-            pool_size=POOL,
-            max_overflow=MORE,
-            pool_timeout=20,
-            hide_parameters=True,
-            connect_args={"connect_timeout": 10, "application_name": "tresse"},
-        )
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            'database.url: PostgreSQL needs the extra: pip install "tresse[postgres]", and an address that begins '
-            'with "postgresql+psycopg://"'
-        ) from error
 
 
 def alone(connection: Connection, *what: object) -> None:

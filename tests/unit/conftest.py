@@ -32,14 +32,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     module = metafunc.module.__name__.removeprefix("tests.unit.")
     kinds = [*(["sqlite", "postgresql"] if module in BOTH | LANES else []), *(["lanes"] if module in LANES else [])]
     if kinds:
-        metafunc.fixturenames.insert(0, "kind_of_database")
         metafunc.parametrize("kind_of_database", kinds, indirect=True, scope="function")
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def kind_of_database(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Sets what `tests.databases` and `tests.world` use."""
-    kind: str = request.param
+    """Sets what `tests.databases` and `tests.world` use, before anything else of a test."""
+    kind: str = getattr(request, "param", "sqlite")
     if kind != "sqlite":
         databases.on_postgresql(request.getfixturevalue("postgres").new_database, lanes=kind == "lanes")
     yield kind

@@ -21,6 +21,7 @@ from hub.store.health import alert
 from hub.store.intake import message, message_copy, step
 from hub.store.joining import join
 from hub.store.people import throttle
+from tests import databases
 from tests.world import World
 
 QUESTION = "Bonjour, où est ma commande ?"
@@ -435,6 +436,8 @@ def test_parts_know_the_brand_of_an_instance_that_is_gone(world):
 
 def test_what_every_page_and_every_look_asks_reads_an_index_and_sorts_nothing(world):
     """At hundreds of thousands of rows a scan twice a second is all the hub would do."""
+    if not databases.is_sqlite():
+        pytest.skip("SQLite's planner tells what it does; PostgreSQL's depends on how much there is")
     asked: list[str] = []
 
     def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:

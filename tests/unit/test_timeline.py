@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.store import timeline
+from tests import databases
 from tests.unit.braid import NOON, Braid, open_store
 
 
@@ -214,6 +215,8 @@ def test_a_page_costs_the_same_queries_whatever_it_holds(connection: Connection,
 
 
 def test_the_newest_of_ten_thousand_come_from_the_index(connection: Connection, rows: Braid) -> None:
+    if not databases.is_sqlite():
+        pytest.skip("SQLite's planner tells what it does; PostgreSQL's depends on how much there is")
     (mail, phone) = rows.customer("Alice", ("email", "a@customer.example"), ("phone", "+33199001234"))
     subject = timeline.find(connection, "a@customer.example", "FR")
     assert subject is not None

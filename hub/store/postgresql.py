@@ -1,0 +1,46 @@
+"""PostgreSQL by psycopg 3, which comes with the extra ``tresse[postgres]``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from hub.sdk.errors import ConfigError
+
+POOL, MORE = 8, 24
+"""Connections that a process keeps, and how many more it may open when it is busy."""
+WAIT = 20
+"""Seconds a thread waits for one of them."""
+
+
+def postgresql(url: sa.URL) -> Engine:
+    """The engine of a PostgreSQL address. Raises ConfigError where the driver is missing."""
+    # An error's text would quote the values of the statement: customers' words, in a log.
+    options = {"pool_size": POOL, "max_overflow": MORE, "pool_timeout": WAIT, "hide_parameters": True}
+    try:
+        engine = sa.create_engine(url, connect_args={"connect_timeout": 10, "application_name": "tresse"}, **options)
+    except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as error:
+        raise ConfigError(
+            'database.url: PostgreSQL needs the extra: pip install "tresse[postgres]", and an address that begins '
+            'with "postgresql+psycopg://"'
+        ) from error
+    sa.event.listen(engine, "connect", _clean)
+    return engine
+
+
+def _clean(connection: Any, _record: Any) -> None:
+    """PostgreSQL's text cannot hold U+0000, and mails can: it becomes U+FFFD, the sign for "no character"."""
+    from psycopg.types import string
+
+    for plain in (string.StrDumper, string.StrDumperVarchar, string.StrDumperUnknown):
+        connection.adapters.register_dumper(str, type(plain.__name__, (_Clean, plain), {}))
+
+
+class _Clean:
+    """In front of one of psycopg's own ways to send a string."""
+
+    def dump(self, text: str) -> Any:
+        dump = super().dump  # type: ignore[misc]
+        return dump(text.replace("\0", "\ufffd") if "\0" in text else text)
