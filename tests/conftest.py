@@ -11,11 +11,12 @@ import pytest
 from tests.servers.dovecot import Dovecot
 from tests.servers.install import need
 from tests.servers.postfix import Postfix
+from tests.servers.postgres import Postgres
 from tests.servers.rt import request_tracker
 
 __all__ = ["request_tracker"]
 
-SERVER_FIXTURES = frozenset({"dovecot", "postfix", "request_tracker", "story_servers"})
+SERVER_FIXTURES = frozenset({"dovecot", "postfix", "postgres", "request_tracker", "story_servers"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,6 +31,14 @@ def dovecot() -> Iterator[Dovecot]:
     """A running Dovecot; a test takes its own mailbox with `dovecot.new_mailbox()`."""
     need("dovecot")
     with Dovecot() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL; a test takes its own database with `postgres.new_database()`."""
+    need("postgres")
+    with Postgres() as server:
         yield server
 
 
