@@ -97,6 +97,12 @@ def health_rows(connection: Connection) -> dict[str, Health]:
     return found
 
 
+def waiting_for(connection: Connection) -> dict[str, int]:
+    """How many deliveries wait for each instance; those without any are missing."""
+    query = sa.select(delivery.c.instance, sa.func.count()).where(delivery.c.state.in_(("waiting", "sending")))
+    return dict(connection.execute(query.group_by(delivery.c.instance)).all())
+
+
 def open_alerts(connection: Connection) -> list[Alert]:
     """What needs a person now, newest first."""
     query = sa.select(alert).where(alert.c.closed_at.is_(None)).order_by(alert.c.opened_at.desc(), alert.c.id.desc())

@@ -6,10 +6,8 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from hub.pipeline.replay import replay_delivery, replay_raw, settle_unsure
 from hub.store import timeline
-from hub.store.access import write_audit
-from hub.store.overview import Alert, Counts, counts, health_rows, open_alerts
+from hub.store.overview import Alert, Counts, counts, health_rows, open_alerts, waiting_for
 from hub.store.reading_answers import AnswerRow, answers
 from hub.store.reading_cases import CaseFacts, OrderOnCase, RefRow, case_view
 from hub.store.reading_customers import CustomerRow, Person, customers, person
@@ -18,7 +16,7 @@ from hub.store.timeline import Entry, Subject
 from hub.web import here
 from hub.web.instances import InstanceView, PluginView, instance_views, plugin_views
 from hub.web.operations import Parameter, operation
-from hub.web.tokens import problem, token_of_request
+from hub.web.tokens import problem
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -26,7 +24,7 @@ _PAGE = (
     Parameter("before", "Go on after the last page: its `next`."),
     Parameter("limit", "Entries on a page, 1 to 200; 50 unless told.", int),
 )
-_UNKNOWN = "list them first: ids and numbers come from the lists"
+UNKNOWN = "list them first: ids and numbers come from the lists"
 
 
 class BadRequest(Exception):
@@ -101,7 +99,7 @@ def read_customer(customer_id: int) -> Any:
     """With the evidence that joins the identities."""
     with here.reading() as connection:
         found = person(connection, customer_id)
-    return {"customer": found} if found else problem(404, "not_found", "there is no such customer", _UNKNOWN)
+    return {"customer": found} if found else problem(404, "not_found", "there is no such customer", UNKNOWN)
 
 
 @blueprint.get("/cases/<path:number>")
@@ -155,34 +153,6 @@ def list_deliveries() -> Any:
     return {"deliveries": rows, "next": more}
 
 
-@blueprint.post("/deliveries/<int:delivery_id>/replay")
-@operation("Try a rejected or held delivery again", scope="write", returns={"replayed": int}, errors=(409,))
-def replay_one_delivery(delivery_id: int) -> Any:
-    """An unsure one is not repeated: settle it."""
-    if not replay_delivery(here.hub().store, here.now(), delivery_id):
-        return problem(409, "not_replayable", "only a rejected or held delivery is tried again", _UNKNOWN)
-    return _done("delivery.replay", str(delivery_id), {"replayed": 1})
-
-
-@blueprint.post("/deliveries/<int:delivery_id>/settle")
-@operation(
-    "Say what became of an unsure delivery: sent, or not sent (then it is sent now)",
-    scope="write",
-    body={"sent": bool},
-    returns={"settled": bool},
-    errors=(400, 409),
-)
-def settle_one_delivery(delivery_id: int) -> Any:
-    """Somebody looked at the far side."""
-    body = request.get_json(silent=True)
-    sent = body.get("sent") if isinstance(body, dict) else None
-    if not isinstance(sent, bool):
-        raise BadRequest('send {"sent": true} or {"sent": false} as application/json')
-    if not settle_unsure(here.hub().store, here.now(), delivery_id, sent=sent):
-        return problem(409, "not_unsure", "only an unsure delivery is settled", _UNKNOWN)
-    return _done("delivery.sent" if sent else "delivery.not_sent", str(delivery_id), {"settled": True})
-
-
 @blueprint.get("/kept")
 @operation(
     "What was received and could not be read, newest first",
@@ -199,21 +169,12 @@ def list_kept() -> Any:
     return {"kept": rows, "next": more}
 
 
-@blueprint.post("/kept/<int:raw_id>/replay")
-@operation("Read it once more", scope="write", returns={"replayed": int}, errors=(409,))
-def replay_one_kept(raw_id: int) -> Any:
-    """After an update, or when whatever stood in the way is gone."""
-    if not replay_raw(here.hub().store, here.now(), raw_id):
-        return problem(409, "not_kept", "this is not among what is kept unread", _UNKNOWN)
-    return _done("kept.replay", str(raw_id), {"replayed": 1})
-
-
 @blueprint.get("/instances")
 @operation("Every configured instance and how it is", scope="read", returns={"instances": tuple[InstanceView, ...]})
 def list_instances() -> Any:
     """Health as the admin's first page shows it."""
     with here.reading() as connection:
-        return {"instances": instance_views(here.hub(), health_rows(connection))}
+        return {"instances": instance_views(here.hub(), health_rows(connection), waiting_for(connection))}
 
 
 @blueprint.get("/alerts")
@@ -258,11 +219,3 @@ def read_figures() -> Any:
     """The same as `/metrics`, as JSON."""
     with here.reading() as connection:
         return {"figures": counts(connection, here.now())}
-
-
-def _done(act: str, target: str, result: dict[str, Any]) -> dict[str, Any]:
-    """Note who did it, in the audit log."""
-    token = token_of_request()
-    with here.hub().store.write() as connection:
-        write_audit(connection, f"token:{token.name if token else ''}", act, target, here.now())
-    return result

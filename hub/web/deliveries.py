@@ -34,6 +34,13 @@ def replay(delivery_id: int) -> Response:
     return _after(bool(replay_delivery(here.hub().store, here.now(), delivery_id)), "replay", delivery_id)
 
 
+@blueprint.post("/replay")
+@login.admins_only
+def replay_all() -> Response:
+    """Try again whatever was refused or held."""
+    return _after(bool(replay_delivery(here.hub().store, here.now())), "replay_all", "all")
+
+
 @blueprint.post("/<int:delivery_id>/retry")
 @login.admins_only
 def retry(delivery_id: int) -> Response:
@@ -52,7 +59,7 @@ def settle(delivery_id: int) -> Response:
     return _after(done, "sent" if sent == "yes" else "not_sent", delivery_id)
 
 
-def _after(done: bool, act: str, delivery_id: int) -> Response:
+def _after(done: bool, act: str, delivery_id: object) -> Response:
     if done:
         login.acted(f"delivery.{act}", delivery_id)
     flash(here.say(f"deliveries.done_{act}" if done else "deliveries.moved"), "good" if done else "bad")

@@ -18,8 +18,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from hub.locale import LANGUAGES
 from hub.log import logger, place
 from hub.web import (
+    acts,
     answers,
-    api,
     cases,
     customers,
     deliveries,
@@ -32,6 +32,7 @@ from hub.web import (
     looks,
     openapi,
     overview,
+    pausing,
     plugins,
 )
 from hub.web.tokens import problem
@@ -39,9 +40,9 @@ from hub.web.tokens import problem
 if TYPE_CHECKING:
     from hub.app import Hub
 
-PAGES = (overview, customers, cases, deliveries, kept, answers, plugins, files)
+PAGES = (overview, pausing, customers, cases, deliveries, kept, answers, plugins, files)
 """Blueprints that ask for a login."""
-MACHINES = (inbound, api, openapi, health)
+MACHINES = (inbound, acts, openapi, health)
 """Blueprints without session and therefore without CSRF check."""
 
 SESSION = timedelta(hours=12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InstanceView:
-    """A configured instance. `health` is green, amber, red, or off for one that is not started."""
+    """A configured instance. `health` is green, amber, red, paused, or off for one that is not started."""
 
     id: str
     kind: str
@@ -32,6 +33,9 @@ class InstanceView:
     seen_at: datetime | None
     retry_at: datetime | None
     voice: str | None
+    paused_at: datetime | None
+    paused_by: str
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +63,19 @@ class PluginView:
     components: tuple[ComponentView, ...]
 
 
-def instance_views(hub: Hub, health: dict[str, Health]) -> tuple[InstanceView, ...]:
-    """Every section of the configuration, the sick ones first."""
-    views = [_instance(hub, section, health.get(section.id)) for section in hub.config.sections]
-    order = {"red": 0, "amber": 1, "green": 2, "off": 3}
+def instance_views(hub: Hub, health: dict[str, Health], waiting: Mapping[str, int]) -> tuple[InstanceView, ...]:
+    """Every section of the configuration, the sick ones first. `waiting` counts what is owed to each."""
+    views = [_instance(hub, s, health.get(s.id), waiting.get(s.id, 0)) for s in hub.config.sections]
+    order = {"red": 0, "amber": 1, "paused": 2, "green": 3, "off": 4}
     return tuple(sorted(views, key=lambda v: (order.get(v.health, 0), v.kind, v.id)))
 
 
-def _instance(hub: Hub, section: Any, row: Health | None) -> InstanceView:
+def _instance(hub: Hub, section: Any, row: Health | None, waiting: int) -> InstanceView:
     running = hub.instances.get(section.id)
     component = type(running.component) if running is not None else _component(hub, section)
     state = row.health if row is not None else "green"
+    if row is not None and row.paused_at is not None:
+        state = "paused"
     return InstanceView(
         id=section.id,
         kind=section.kind,
@@ -83,6 +89,9 @@ def _instance(hub: Hub, section: Any, row: Health | None) -> InstanceView:
         seen_at=_seen(running, row),
         retry_at=row.retry_at if row is not None else None,
         voice=row.voice if row is not None else None,
+        paused_at=row.paused_at if row is not None else None,
+        paused_by=row.paused_by if row is not None else "",
+        waiting=waiting,
     )
 
 

@@ -57,6 +57,17 @@ def replay(raw_id: int) -> AnyResponse:
     return redirect(url_for("kept.every"))
 
 
+@blueprint.post("/replay")
+@login.admins_only
+def replay_all() -> AnyResponse:
+    """Read everything once more."""
+    done = bool(replay_raw(here.hub().store, here.now()))
+    if done:
+        login.acted("kept.replay", "all")
+    flash(here.say("kept.replayed" if done else "kept.moved"), "good" if done else "bad")
+    return redirect(url_for("kept.every"))
+
+
 def as_text(data: bytes) -> str:
     """Bytes for a page: UTF-8 where it is, its code in hexadecimal where it is not, control characters too."""
     text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n")

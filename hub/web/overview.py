@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from hub.store.cases import delivery
 from hub.store.intake import step
-from hub.store.overview import Hour, counts, health_rows, last_day, open_alerts
+from hub.store.overview import Hour, counts, health_rows, last_day, open_alerts, waiting_for
 from hub.web import here, login
 from hub.web.instances import instance_views
 
@@ -92,6 +92,6 @@ def _seen() -> dict[str, Any]:
         return {
             "figures": counts(connection, now),
             "alerts": open_alerts(connection),
-            "instances": instance_views(hub, health_rows(connection)),
+            "instances": instance_views(hub, health_rows(connection), waiting_for(connection)),
             "picture": picture(last_day(connection, now)),
         }

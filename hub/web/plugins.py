@@ -15,5 +15,5 @@ blueprint = login.pages("plugins", __name__)
 def every() -> str:
     """One page: a plugin, its components, their settings."""
     with here.reading() as connection:
-        instances = {i.id: i for i in instance_views(here.hub(), health_rows(connection))}
+        instances = {i.id: i for i in instance_views(here.hub(), health_rows(connection), {})}
     return render_template("plugins.html", plugins=plugin_views(here.hub()), instances=instances)
