@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PINS := pyproject.toml requirements/install requirements/run.txt requirements/dev.txt
+PINS := pyproject.toml requirements/install requirements/run.txt requirements/postgres.txt requirements/dev.txt
 export PYTHON
 
 .DEFAULT_GOAL := help
@@ -47,6 +47,9 @@ lock: $(VENV)/dev.stamp  ## pin every dependency anew, with hashes
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --no-annotate --upgrade pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --upgrade --extra postgres pyproject.toml \
+		-o requirements/postgres.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --no-annotate --upgrade --extra dev pyproject.toml -o requirements/dev.txt
 

@@ -316,6 +316,8 @@ class World:
         said.setdefault("id", f"<{len(self.far.mails)}@customer.example>")
         said.setdefault("from", "alice@customer.example")
         facts = {"received": said.get("at", self.clock.now().isoformat())}
+        if sender := said.pop("sender_fact", ""):
+            facts["sender"] = sender
         self.far.mails.append(Raw(f"k{len(self.far.mails)}", json.dumps(said).encode(), facts))
 
     def reply(self, ticket: str, text: str, to: str = "alice@customer.example") -> None:

@@ -14,6 +14,8 @@ BOTH = {
     "test_instances",
     "test_knowledge",
     "test_migrations",
+    "test_leases",
+    "test_pace",
     "test_pauses",
     "test_sources",
     "test_timeline",
