@@ -1,0 +1,284 @@
+"""The distributed engine on a real PostgreSQL: workers in threads here, killed as processes in tests/campaign."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from hub.app import Hub, connect, open_hub
+from hub.config import load
+from hub.engine import distributed
+from hub.engine.jobs import SCHEMA, lost, prepare
+from hub.pipeline.replay import pause
+from hub.registry import Registry
+from hub.sdk import ConfigError, Raw, Unavailable
+from hub.store.cases import delivery
+from hub.store.intake import step
+from hub.store.lanes import lane
+from hub.store.notes import get_note
+from tests.unit.test_engine import CLASSES, until
+from tests.world import ANSWERS, CONFIG, FAR
+
+
+def configured(folder: Path, url: str, kind: str = "distributed", name: str = "hub") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "answers.csv").write_text(ANSWERS, "utf-8")
+    text = CONFIG.format(data=folder / "var", answers=folder / "answers.csv")
+    file = folder / f"{name}.toml"
+    file.write_text(f'{text}\n[database]\nurl = "{url}"\n[engine]\nkind = "{kind}"\n', "utf-8")
+    return file
+
+
+@pytest.fixture
+def url(postgres) -> str:
+    return postgres.new_hub_database()
+
+
+@pytest.fixture
+def worker(tmp_path, url) -> Any:
+    """Makes started workers; all end with the test."""
+    FAR.__init__()  # type: ignore[misc]
+    with contextlib.ExitStack() as ending:
+
+        def start() -> Hub:
+            hub = open_hub(load(configured(tmp_path, url)), registry=Registry(_components=CLASSES))
+            ending.callback(hub.stop)
+            hub.start()
+            return hub
+
+        yield start
+
+
+def write(*texts: str, sender: str = "alice@customer.example") -> None:
+    for text in texts:
+        n = len(FAR.mails)
+        said = {"id": f"<{n}@x>", "from": sender, "text": text}
+        FAR.mails.append(Raw(f"k{n}", json.dumps(said).encode()))
+
+
+def quiet(hub: Hub) -> Callable[[], bool]:
+    """Nothing is left to do, by the rows."""
+
+    def look() -> bool:
+        open_ones = delivery.c.state.in_(("waiting", "sending"))
+        with hub.store.read() as connection:
+            counts = [
+                connection.scalar(sa.select(sa.func.count()).select_from(table).where(*where))
+                for table, where in ((step, ()), (delivery, (open_ones,)), (lane, ()))
+            ]
+        return not any(counts)
+
+    return look
+
+
+def test_a_mail_becomes_a_ticket_and_leaves_no_lane_and_no_job(worker):
+    hub = worker()
+    write("Bonjour, où est ma commande ?")
+    assert until(lambda: len(FAR.comments) == 1 and len(FAR.sent) == 1, 20)
+    assert until(quiet(hub), 20)
+    with hub.store.read() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM procrastinate_jobs")) == 0
+    assert hub.engine.alive()
+
+
+def test_two_workers_share_the_work_and_one_mailbox_has_one_owner(worker):
+    first, second = worker(), worker()
+    for n in range(30):
+        write(f"Bonjour {n}", sender=f"c{n}@customer.example")
+    assert until(lambda: len(FAR.tickets) == 30, 40)
+    assert until(quiet(first), 20)
+    assert sorted(t["case"] for t in FAR.tickets.values()) == [f"TR-2026-{n:06}" for n in range(1, 31)]
+    owners = [s for hub in (first, second) for s in hub.engine._owning._held]
+    assert len(owners) == len(set(owners))
+    assert FAR.calls.count("save_case") == 30
+
+
+def test_a_worker_that_ends_leaves_its_sources_to_another_at_once(worker):
+    first = worker()
+    assert until(lambda: len(first.engine._owning._held) == len(first.engine._owning._sources), 10)
+    second = worker()
+    first.stop()
+    write("Bonjour")
+    assert until(lambda: len(FAR.tickets) == 1, 8)
+    assert second.engine._owning._held
+
+
+def test_a_desk_that_is_away_is_waited_for_and_its_lanes_have_no_job_meanwhile(worker, monkeypatch):
+    FAR.trouble = _away
+    hub = worker()
+    write("Bonjour")
+    assert until(lambda: hub.instances["desk"].health.state == "amber", 15)
+
+    def waits() -> bool:
+        with hub.store.read() as connection:
+            rows = connection.execute(sa.select(lane).where(lane.c.queue == "desk")).all()
+            jobs = connection.scalar(sa.text("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'desk'"))
+        return len(rows) == 1 and not rows[0].live and jobs == 0
+
+    assert until(waits, 15)
+    FAR.trouble = lambda _what: None
+    assert until(lambda: len(FAR.tickets) == 1, 40)
+
+
+def _away(what: str) -> None:
+    if what in ("save_case", "find"):
+        raise Unavailable("no route to host")
+
+
+def test_a_pause_is_seen_by_every_worker(worker):
+    hub = worker()
+    pause(hub.store, hub.clock.now(), "desk", "marie", on=True)
+    assert until(lambda: hub.instances["desk"].paused, 10)
+    write("Bonjour")
+    assert until(lambda: "suggest" in FAR.calls, 15)
+    time.sleep(1.5)
+    assert FAR.tickets == {}
+    pause(hub.store, hub.clock.now(), "desk", "marie", on=False)
+    assert until(lambda: len(FAR.tickets) == 1, 15)
+
+
+def test_jobs_that_are_all_lost_lose_nothing(worker, monkeypatch):
+    monkeypatch.setattr(distributed, "LOST", 0.5)
+    FAR.trouble = _away
+    hub = worker()
+    write("Bonjour")
+    assert until(lambda: hub.instances["desk"].health.state == "amber", 15)
+    with hub.store.write() as connection:
+        connection.execute(sa.text("DELETE FROM procrastinate_jobs WHERE status = 'todo'"))
+        connection.execute(sa.delete(lane))
+    FAR.trouble = lambda _what: None
+    assert until(lambda: len(FAR.tickets) == 1, 40)
+    assert until(quiet(hub), 20)
+
+
+def test_a_lane_whose_job_is_gone_is_found(tmp_path, url):
+    store = connect(load(configured(tmp_path, url)))
+    from hub.clock import SystemClock
+
+    now = SystemClock().now()
+    with store.write() as connection:
+        row = {"key": "plan/1", "queue": "#plan", "due_at": now - timedelta(seconds=1), "behind": False, "live": True}
+        connection.execute(sa.insert(lane).values(**row))
+        assert lost(connection, now) == 1
+        assert not connection.scalar(sa.select(lane.c.live))
+    store.close()
+
+
+def test_what_is_written_and_rolled_back_wakes_nobody(tmp_path, url):
+    from hub.store.lanes import read_lane
+
+    store = connect(load(configured(tmp_path, url)))
+    with contextlib.suppress(ZeroDivisionError), store.write() as connection:
+        store.wake(connection, [read_lane("support")])
+        raise ZeroDivisionError
+    with store.read() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM procrastinate_jobs")) == 0
+        assert connection.scalar(sa.select(sa.func.count()).select_from(lane)) == 0
+    with store.write() as connection:
+        store.wake(connection, [read_lane("support"), read_lane("support")])
+        store.wake(connection, [read_lane("support")])
+    with store.read() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM procrastinate_jobs")) == 1
+    store.close()
+
+
+def tables(store: Any) -> tuple[str | None, str | None]:
+    with store.read() as connection:
+        row = connection.execute(sa.text("SELECT to_regclass('pre')::text, to_regclass('post')::text")).one()
+    return row[0], row[1]
+
+
+def test_its_tables_are_made_once_and_upgraded_in_order(monkeypatch, postgres):
+    from hub.store import Store
+    from hub.store.migrate import migrate
+
+    store = Store(postgres.new_database())
+    migrate(store)
+    prepare(store)
+    prepare(store)
+    with store.read() as connection:
+        done = get_note(connection, SCHEMA) or ""
+        names = connection.scalars(sa.text("SELECT indexname FROM pg_indexes WHERE tablename = 'procrastinate_jobs'"))
+        assert {"tresse_jobs_lock", "tresse_jobs_todo"} <= set(names)
+    assert "03.04.00_50_post_add_retry_failed_job_procedure.sql" in done
+    newer = dict.fromkeys(done.split("\n"), "")
+    newer |= {"99.00.00_01_pre_new.sql": "CREATE TABLE pre ()", "99.00.00_50_post_new.sql": "CREATE TABLE post ()"}
+    monkeypatch.setattr("hub.engine.jobs._migrations", lambda: newer)
+    with store.write() as connection:
+        connection.execute(sa.text("INSERT INTO procrastinate_workers DEFAULT VALUES"))
+    prepare(store)  # an old worker lives: it must not lose what it calls
+    assert tables(store) == ("pre", None)
+    with store.write() as connection:
+        connection.execute(sa.text("DELETE FROM procrastinate_workers"))
+    prepare(store)
+    assert tables(store) == ("pre", "post")
+    prepare(store)
+    store.close()
+
+
+def test_another_kind_of_engine_is_refused_and_a_web_process_is_not(worker, tmp_path, url):
+    worker()
+    with pytest.raises(ConfigError, match="another hub works on this database"):
+        open_hub(load(configured(tmp_path, url, "embedded", "other")), registry=Registry(_components=CLASSES))
+    pages = open_hub(load(configured(tmp_path, url)), engine=False, registry=Registry(_components=CLASSES))
+    assert pages.engine is None
+    pages.start()
+    pages.stop()
+
+
+def test_two_embedded_engines_on_one_database_are_refused(tmp_path, url):
+    FAR.__init__()  # type: ignore[misc]
+    first = open_hub(load(configured(tmp_path, url, "embedded")), registry=Registry(_components=CLASSES))
+    with pytest.raises(ConfigError, match="another hub works on this database"):
+        open_hub(load(configured(tmp_path, url, "embedded")), registry=Registry(_components=CLASSES))
+    first.stop()
+    open_hub(load(configured(tmp_path, url, "embedded")), registry=Registry(_components=CLASSES)).stop()
+
+
+def test_hosts_share_the_key(tmp_path, url):
+    FAR.__init__()  # type: ignore[misc]
+    open_hub(load(configured(tmp_path / "one", url)), registry=Registry(_components=CLASSES)).stop()
+    with pytest.raises(ConfigError, match=r"copy hub\.key"):
+        open_hub(load(configured(tmp_path / "two", url)), registry=Registry(_components=CLASSES))
+
+
+def test_distributed_needs_postgresql(tmp_path):
+    file = configured(tmp_path, f"sqlite:///{tmp_path / 'x.db'}")
+    with pytest.raises(ConfigError, match="needs PostgreSQL"):
+        open_hub(load(file), registry=Registry(_components=CLASSES))
+
+
+# A connection that was cut is not closed by whoever held it; it is the cut that is tested.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_database_that_goes_and_comes_back_is_told_once_each(tmp_path, capsys):
+    from hub.log import configure
+    from tests.servers.install import need
+    from tests.servers.postgres import Postgres
+
+    need("postgres")
+    configure("INFO")
+    FAR.__init__()  # type: ignore[misc]
+    with Postgres(safe=True) as server:
+        url = server.new_hub_database()
+        hub = open_hub(load(configured(tmp_path, url)), registry=Registry(_components=CLASSES))
+        hub.start()
+        try:
+            write("Bonjour")
+            assert until(lambda: len(FAR.tickets) == 1, 20)
+            with server.outage(3):
+                write("Bonsoir", sender="bob@customer.example")
+            assert until(lambda: len(FAR.tickets) == 2, 40)
+            assert until(quiet(hub), 40)
+        finally:
+            hub.stop()
+    said = capsys.readouterr().err
+    assert said.count("at=tend") == 2, said
+    assert "bug" not in said
