@@ -74,6 +74,12 @@ class Postgres:
             self._server = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         wait_for(self._ready, 30, "PostgreSQL to answer")
 
+    @property
+    def pid(self) -> int:
+        """The server's first process."""
+        assert self._server is not None
+        return self._server.pid
+
     def _ready(self) -> bool:
         if not answers(self.port):
             return False
