@@ -25,6 +25,8 @@ from hub.making import build
 from hub.pipeline.accept import BUSY, accept
 from hub.pipeline.parts import Parts
 from hub.pipeline.suggest import Answers
+from hub.reading import Readers
+from hub.reading.children import Children
 from hub.registry import Registry, load_plugins
 from hub.rules.dates import parse_date
 from hub.sdk import ConfigError, Reply, Request
@@ -59,6 +61,7 @@ class Hub:
 
     def start(self) -> None:
         """Set the engine going."""
+        self.parts.readers.begin(one.component for one in self.parts.having("Reads"))
         indexing = threading.Thread(target=self.answers.current, name="index", daemon=True)
         indexing.start()
         indexing.join(INDEXING)
@@ -74,6 +77,7 @@ class Hub:
         end = self.clock.monotonic() + CLOSING
         for instance, closing in ending:
             instance.end_close(closing, end - self.clock.monotonic())
+        self.parts.readers.end()
         self.store.close()
         self._lock.release()
 
@@ -107,8 +111,9 @@ def open_hub(
     rng: random.Random | None = None,
     threads: Callable[[str, int], Executor] = Threads,
     session: Callable[[Collection[str]], requests.Session] = GuardedSession,
+    readers: Callable[[], Readers] = Children,
 ) -> Hub:
-    """Wire a hub; time, chance, threads and HTTP may be simulated.
+    """Wire a hub; time, chance, threads, HTTP and who reads may be simulated.
 
     Raises ConfigError when another process works on the same database.
     """
@@ -123,7 +128,7 @@ def open_hub(
         key = load_key(config.hub.data / "hub.key")
         _import_answers(store, config, clock.now())
         instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
-        parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()))
+        parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()), readers=readers())
         answers = Answers(parts)
         engine = Embedded(parts, answers, stop, threads)
         return Hub(config, store, clock, registry, instances, broken, key, parts, answers, engine, lock, stop)

@@ -13,8 +13,17 @@ from random import Random
 from hub.clock import Clock
 from hub.config import BrandSettings, Config
 from hub.instances import Instance
+from hub.reading import InProcess, Outcome, Readers
 from hub.rules.orders import compile_patterns
 from hub.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A page that an instance reads: what is known of its raws and not yet taken, by their id."""
+
+    outcomes: dict[int, Outcome]
+    future: Future[None]
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,9 @@ class Parts:
     instances: Mapping[str, Instance]
     started: datetime = field()
     """When this hub first started: what is older than `hub.history` before it is history."""
-    reading: dict[str, Future[None]] = field(default_factory=dict)
+    readers: Readers = field(default_factory=InProcess)
+    """Who reads what came in."""
+    reading: dict[str, Reading] = field(default_factory=dict)
     """The page each instance reads now, or read last (hub/pipeline/read.py)."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""

@@ -6,25 +6,28 @@ with its bytes, as "kept unread"; it never stops what comes after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 
 from hub.instances import Instance
 from hub.log import logger
-from hub.pipeline.parts import Parts
-from hub.sdk import Event, Message, Raw, Reads
+from hub.pipeline.parts import Parts, Reading
+from hub.reading import NoReaderError, Outcome, Unread
+from hub.sdk import Event, Message, Raw
 from hub.store.intake import raw, step
 
 PAGE = 100
 """Messages that share a transaction: one commit costs as much as a hundred inserts."""
+PATIENCE = 1.0
+"""Seconds until a page that is not read yet is left to its thread; an ordinary one takes a thirtieth of a second."""
 LIMIT = 10.0
-"""Seconds a page may take to be read; an ordinary one takes a thirtieth of a second."""
-LATER = 15.0
-"""Seconds until a channel whose reader is stuck is looked at again."""
+"""Seconds a page may take where it is read by a thread of ours, which nobody can end."""
+SOON, LATER = 0.5, 5.0
+"""Seconds until raws are looked at again: those that are being read, and those behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,10 @@ def next_page(parts: Parts, limit: int = PAGE) -> Sequence[Any]:
 
 
 def read_page(parts: Parts, rows: Sequence[Any]) -> list[Item | Culprit]:
-    """Read a page, each instance's raws on its own thread and within a limit.
+    """Read a page, each instance's raws on its own thread, which mostly waits for a child process.
 
-    A reader that hangs costs the others that limit once: the message it hangs in is set aside, and
-    the rest of its channel waits until it lets go.
+    What is not read within a moment is left to that thread, and taken when the row is looked at
+    again: one mail that takes long costs the other channels that moment once.
     """
     found: list[Item | Culprit] = []
     of_instance: dict[str, list[Any]] = {}
@@ -78,44 +81,57 @@ def read_page(parts: Parts, rows: Sequence[Any]) -> list[Item | Culprit]:
 
 
 def _read_group(parts: Parts, instance: Instance, rows: Sequence[Any]) -> list[Item | Culprit]:
-    done: list[Item | Culprit] = []
-    before = parts.reading.get(instance.id)
-    if before is not None and not before.done():
-        _wait(parts, rows)
-        return done
-    reader = cast("Reads", instance.component).read
-    parts.reading[instance.id] = future = instance.reads.submit(_read_each, reader, rows, done)
+    reading = parts.reading.get(instance.id)
+    begun = reading is None or reading.future.done()
+    stuck: list[Item | Culprit] = []
+    if begun:
+        outcomes = reading.outcomes if reading is not None and len(reading.outcomes) <= 10 * PAGE else {}
+        todo = [row for row in rows if row.id not in outcomes]
+        reading = parts.reading[instance.id] = _begin(parts, instance, todo, outcomes)
+        stuck = _be_patient(parts, instance, todo, reading)
+    assert reading is not None
+    done = [_judged(row, reading.outcomes.pop(row.id)) for row in rows if row.id in reading.outcomes]
+    known = {one.raw_id for one in (*done, *stuck)}
+    _wait(parts, [row for row in rows if row.id not in known], SOON if begun else LATER)
+    return [*done, *stuck]
+
+
+def _begin(parts: Parts, instance: Instance, rows: Sequence[Any], outcomes: dict[int, Outcome]) -> Reading:
+    """Set the instance's thread to work on what is not known yet."""
+    raws = [Raw(row.source_key, row.data, row.facts) for row in rows]
+
+    def tell(number: int, outcome: Outcome) -> None:
+        outcomes[rows[number].id] = outcome
+
+    return Reading(outcomes, instance.reads.submit(parts.readers.read, instance.component, raws, tell))
+
+
+def _be_patient(parts: Parts, instance: Instance, rows: Sequence[Any], reading: Reading) -> list[Item | Culprit]:
+    """Wait for a page a little. Returns the raw that is to blame, where nothing else can say which."""
+    hangs = parts.readers.may_hang(instance.component)
     try:
-        future.result(LIMIT)
+        reading.future.result(LIMIT if hangs else PATIENCE)
+    except NoReaderError:
+        pass  # told where it happened; the rows wait
     except TimeoutError:
-        read = list(done)  # the thread may still add to its own list; what it adds is read again later
-        instance.log.error("reading hangs", raw=rows[len(read)].id, seconds=LIMIT)
-        _wait(parts, rows[len(read) + 1 :])
-        return [*read, Culprit(rows[len(read)].id, f"it took longer than {LIMIT:g} s to read")]
-    return done
+        if hangs:  # nobody can end that thread; what it still adds is right all the same
+            row = next(row for row in rows if row.id not in reading.outcomes)
+            instance.log.error("reading hangs", raw=row.id, seconds=LIMIT)
+            return [Culprit(row.id, f"it took longer than {LIMIT:g} s to read")]
+    return []
 
 
-def _read_each(reader: Callable[[Raw], Iterable[Message | Event]], rows: Sequence[Any], done: list[Any]) -> None:
-    for row in rows:
-        done.append(_read(reader, row))  # noqa: PERF401 - one by one: whoever waits sees how far it came
-
-
-def _wait(parts: Parts, rows: Sequence[Any]) -> None:
-    """Look at these again later: their channel's reader is stuck."""
-    later = parts.now() + timedelta(seconds=LATER)
+def _wait(parts: Parts, rows: Sequence[Any], seconds: float) -> None:
+    """Look at these again later: their channel's reader is busy."""
+    if not rows:
+        return
+    later = parts.now() + timedelta(seconds=seconds)
     with parts.store.write() as connection:
         connection.execute(sa.update(step).where(step.c.raw_id.in_([row.id for row in rows])).values(due_at=later))
 
 
-def _read(reader: Callable[[Raw], Iterable[Message | Event]], row: Any) -> Item | Culprit:
-    """Read one raw."""
-    try:
-        said = reader(Raw(row.source_key, row.data, row.facts))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - whatever it was, the bytes are kept and the next mail is read
-        # The words of an exception may quote the mail; the type and our own sentence say enough.
-        logger(instance=row.instance).warning("kept unread", raw=row.id, error=type(error).__name__)
-        known = type(error).__module__.startswith("hub.")
-        return Culprit(row.id, str(error) if known else f"{type(error).__name__} while it was read")
-    return Item(row.id, row.instance, row.received_at, tuple(said))
+def _judged(row: Any, outcome: Outcome) -> Item | Culprit:
+    if isinstance(outcome, Unread):
+        logger(instance=row.instance).warning("kept unread", raw=row.id, error=outcome.error)
+        return Culprit(row.id, outcome.reason)
+    return Item(row.id, row.instance, row.received_at, outcome)
