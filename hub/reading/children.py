@@ -170,10 +170,10 @@ class Children:
 def _how(ended: Ended) -> str:
     """The way a process ended, in one word."""
     if ended.ours:
-        return "hung-up"
+        return "hung up"
     with suppress(ValueError):
-        return signal.Signals(-ended.code).name if ended.code < 0 else f"exit-{ended.code}"
-    return f"signal-{-ended.code}"
+        return signal.Signals(-ended.code).name if ended.code < 0 else f"exit {ended.code}"
+    return f"signal {-ended.code}"
 
 
 def _batches(raws: Sequence[Raw]) -> Iterator[list[Raw]]:

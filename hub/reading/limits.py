@@ -27,10 +27,10 @@ _CAPABILITY_VERSION = 0x20080522
 
 def confine(limits: Limits, parent: int) -> None:
     """Give up, for good, whatever `read` does not need. Ends the process where `parent` is gone already."""
+    with suppress(OSError):
+        _memory(limits.memory * _MB)  # first: behind the fence nothing says how much there is
     if sys.platform == "linux":
         _leave(ctypes.CDLL(None, use_errno=True), parent)
-    with suppress(OSError):
-        _memory(limits.memory * _MB)
     for what, most in (
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
