@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from random import Random
+from typing import Any
 
 from hub.clock import Clock
 from hub.config import BrandSettings, Config
@@ -18,12 +19,16 @@ from hub.rules.orders import compile_patterns
 from hub.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
-    """A page that an instance reads: what is known of its raws and not yet taken, by their id."""
+    """A page that an instance reads."""
 
+    ids: Sequence[int]
     outcomes: dict[int, Outcome]
+    """What is known and not yet taken, by the raw's id; the thread that reads adds to it."""
     future: Future[None]
+    waited_for: bool = False
+    """Whoever waited once does not wait again: others' mail would wait with it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Parts:
     """Who reads what came in."""
     reading: dict[str, Reading] = field(default_factory=dict)
     """The page each instance reads now, or read last (hub/pipeline/read.py)."""
+    ahead: list[Any] = field(default_factory=list)
+    """The page behind the one that is recorded now."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
 

@@ -49,16 +49,47 @@ class Culprit:
 
 
 def next_page(parts: Parts, limit: int = PAGE) -> Sequence[Any]:
-    """The oldest raws that wait to be read."""
+    """The oldest raws that wait to be read; those that are being read ahead first."""
+    ahead = parts.ahead[:]
+    parts.ahead.clear()
+    return _still_waiting(parts, ahead) or _oldest(parts, limit, ())
+
+
+def _oldest(parts: Parts, limit: int, but: Sequence[int]) -> Sequence[Any]:
     waiting = (
         sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data)
         .join(step, step.c.raw_id == raw.c.id)
         .where(step.c.state == "waiting", step.c.stage == "read", step.c.due_at <= parts.now())
+        .where(step.c.raw_id.not_in(but))
         .order_by(step.c.due_at, step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
         .limit(limit)
     )
     with parts.store.read() as connection:
         return connection.execute(waiting).all()
+
+
+def _still_waiting(parts: Parts, rows: Sequence[Any]) -> Sequence[Any]:
+    """Without those that somebody else saw to meanwhile."""
+    if not rows:
+        return rows
+    wanted = sa.select(step.c.raw_id).where(step.c.raw_id.in_([row.id for row in rows]))
+    with parts.store.read() as connection:
+        there = set(connection.scalars(wanted.where(step.c.state == "waiting", step.c.stage == "read")))
+    return [row for row in rows if row.id in there]
+
+
+def read_ahead(parts: Parts, rows: Sequence[Any]) -> None:
+    """Begin with the page behind `rows`: children read it while this process records."""
+    if len(rows) < PAGE:
+        return
+    following = _oldest(parts, PAGE, [row.id for row in rows])
+    for name, group in _by_instance(following).items():
+        instance, reading = parts.instances.get(name), parts.reading.get(name)
+        if instance is None or not instance.has("Reads") or parts.readers.may_hang(instance.component):
+            continue
+        if reading is None or reading.future.done():
+            parts.reading[name] = _begin(parts, instance, group, reading)
+    parts.ahead[:] = following
 
 
 def read_page(parts: Parts, rows: Sequence[Any]) -> list[Item | Culprit]:
@@ -68,10 +99,7 @@ def read_page(parts: Parts, rows: Sequence[Any]) -> list[Item | Culprit]:
     again: one mail that takes long costs the other channels that moment once.
     """
     found: list[Item | Culprit] = []
-    of_instance: dict[str, list[Any]] = {}
-    for row in rows:
-        of_instance.setdefault(row.instance, []).append(row)
-    for name, group in of_instance.items():
+    for name, group in _by_instance(rows).items():
         instance = parts.instances.get(name)
         if instance is None or not instance.has("Reads"):
             found += [Culprit(row.id, f"the instance {name} is not running; start it and replay") for row in group]
@@ -80,34 +108,44 @@ def read_page(parts: Parts, rows: Sequence[Any]) -> list[Item | Culprit]:
     return sorted(found, key=lambda one: one.raw_id)
 
 
+def _by_instance(rows: Sequence[Any]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(row.instance, []).append(row)
+    return groups
+
+
 def _read_group(parts: Parts, instance: Instance, rows: Sequence[Any]) -> list[Item | Culprit]:
     reading = parts.reading.get(instance.id)
-    begun = reading is None or reading.future.done()
-    stuck: list[Item | Culprit] = []
-    if begun:
-        outcomes = reading.outcomes if reading is not None and len(reading.outcomes) <= 10 * PAGE else {}
-        todo = [row for row in rows if row.id not in outcomes]
-        reading = parts.reading[instance.id] = _begin(parts, instance, todo, outcomes)
-        stuck = _be_patient(parts, instance, todo, reading)
-    assert reading is not None
+    if reading is None or (reading.future.done() and any(row.id not in reading.outcomes for row in rows)):
+        reading = parts.reading[instance.id] = _begin(parts, instance, rows, reading)
+    stuck = _be_patient(parts, instance, reading)
     done = [_judged(row, reading.outcomes.pop(row.id)) for row in rows if row.id in reading.outcomes]
     known = {one.raw_id for one in (*done, *stuck)}
-    _wait(parts, [row for row in rows if row.id not in known], SOON if begun else LATER)
+    rest = [row for row in rows if row.id not in known]
+    _wait(parts, [row for row in rest if row.id in reading.ids], SOON)
+    _wait(parts, [row for row in rest if row.id not in reading.ids], LATER)
     return [*done, *stuck]
 
 
-def _begin(parts: Parts, instance: Instance, rows: Sequence[Any], outcomes: dict[int, Outcome]) -> Reading:
+def _begin(parts: Parts, instance: Instance, rows: Sequence[Any], last: Reading | None) -> Reading:
     """Set the instance's thread to work on what is not known yet."""
-    raws = [Raw(row.source_key, row.data, row.facts) for row in rows]
+    outcomes = last.outcomes if last is not None and len(last.outcomes) <= 10 * PAGE else {}
+    todo = [row for row in rows if row.id not in outcomes]
+    raws = [Raw(row.source_key, row.data, row.facts) for row in todo]
 
     def tell(number: int, outcome: Outcome) -> None:
-        outcomes[rows[number].id] = outcome
+        outcomes[todo[number].id] = outcome
 
-    return Reading(outcomes, instance.reads.submit(parts.readers.read, instance.component, raws, tell))
+    future = instance.reads.submit(parts.readers.read, instance.component, raws, tell)
+    return Reading([row.id for row in todo], outcomes, future)
 
 
-def _be_patient(parts: Parts, instance: Instance, rows: Sequence[Any], reading: Reading) -> list[Item | Culprit]:
-    """Wait for a page a little. Returns the raw that is to blame, where nothing else can say which."""
+def _be_patient(parts: Parts, instance: Instance, reading: Reading) -> list[Item | Culprit]:
+    """Wait for a page a little, once. Returns the raw that is to blame, where nothing else can say which."""
+    if reading.waited_for:
+        return []
+    reading.waited_for = True
     hangs = parts.readers.may_hang(instance.component)
     try:
         reading.future.result(LIMIT if hangs else PATIENCE)
@@ -115,9 +153,9 @@ def _be_patient(parts: Parts, instance: Instance, rows: Sequence[Any], reading: 
         pass  # told where it happened; the rows wait
     except TimeoutError:
         if hangs:  # nobody can end that thread; what it still adds is right all the same
-            row = next(row for row in rows if row.id not in reading.outcomes)
-            instance.log.error("reading hangs", raw=row.id, seconds=LIMIT)
-            return [Culprit(row.id, f"it took longer than {LIMIT:g} s to read")]
+            number = next(number for number in reading.ids if number not in reading.outcomes)
+            instance.log.error("reading hangs", raw=number, seconds=LIMIT)
+            return [Culprit(number, f"it took longer than {LIMIT:g} s to read")]
     return []
 
 

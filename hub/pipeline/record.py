@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from hub.log import logger
 from hub.pipeline.facts import insert_events, insert_messages
 from hub.pipeline.parts import Parts
-from hub.pipeline.read import Culprit, Item, next_page, read_page
+from hub.pipeline.read import Culprit, Item, next_page, read_ahead, read_page
 from hub.pipeline.resolve import canonical, mark_undeliverable, resolve
 from hub.pipeline.thread import Happened, Page, Said, thread
 from hub.pipeline.unread import set_aside
@@ -32,6 +32,7 @@ def record_page(parts: Parts) -> int:
     if not rows:
         return 0
     done = read_page(parts, rows)
+    read_ahead(parts, rows)
     items = [one for one in done if isinstance(one, Item)]
     culprits = [one for one in done if isinstance(one, Culprit)]
     try:

@@ -25,7 +25,9 @@ from hub.sdk import Component, Raw
 
 BATCH = 8 * 1024**2
 """Bytes handed to a reader at once, so that a page of large mails fits into its memory."""
-KEPT = 1000
+GATHER, LAST = 0.001, 3
+"""Seconds in which answers gather, but for the last few: to be woken for each costs more than the answer."""
+KEPT = 10_000
 """Raws a reader reads before a fresh one takes over: what one mail left in it hurts no more than these."""
 BUILDING = 30.0
 """Seconds a component may take to be built in its reader."""
@@ -65,10 +67,12 @@ class Reader:
 
     def read(self, raws: Sequence[Raw]) -> Iterator[Outcome]:
         """One outcome after the other. Raises what `Wire` and `decode` raise."""
-        for some in _batches(raws):
-            self._wire.send(pickle.dumps(some), self._limits.wall)
-            for raw in some:
+        for batch in _batches(raws):
+            self._wire.send(pickle.dumps(batch), self._limits.wall)
+            for place, raw in enumerate(batch):
                 deadline = time.monotonic() + self._limits.wall
+                if 0 < place < len(batch) - LAST and not self._wire.has_some():
+                    time.sleep(GATHER)
                 yield decode(self._wire.receive(largest(raw), deadline))
                 self.count += 1
 

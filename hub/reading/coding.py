@@ -12,10 +12,11 @@ import typing
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 from hub.reading import Outcome, Unread
-from hub.sdk import Event, Message, Raw
+from hub.sdk import Attachment, Event, Identity, Message, Raw
 
 _LARGEST, _ALWAYS, _TIMES = 64 * 1024**2, 4 * 1024**2, 8
 _WORDS = 500
@@ -39,7 +40,7 @@ def encode(outcome: Outcome, raw: Raw) -> bytes:
         return _dump(["unread", outcome.error, outcome.reason[:_WORDS]])
     try:
         coded = _dump(["said", *([_kind(one), one] for one in outcome)])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return encode(JUNK, raw)
     return coded if len(coded) <= largest(raw) else encode(too_large(raw), raw)
 
@@ -56,8 +57,13 @@ def decode(coded: bytes) -> Outcome:
         raise ValueError("not an outcome") from why
 
 
+_FIELDS = {
+    kind: attrgetter(*(f.name for f in dataclasses.fields(kind))) for kind in (Identity, Attachment, Message, Event)
+}
+
+
 def _dump(value: Any) -> bytes:
-    return json.dumps(value, default=_plain, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 
 def _kind(one: Any) -> str:
@@ -70,14 +76,19 @@ def _kind(one: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """What JSON does not know by itself."""
+    fields = _FIELDS.get(type(value))
+    if fields is not None:
+        return fields(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    if dataclasses.is_dataclass(value):
-        return [getattr(value, f.name) for f in dataclasses.fields(value)]
+    if isinstance(value, tuple(_FIELDS)):  # a plugin's own kind of message: what it adds stays with it
+        return next(fields(value) for kind, fields in _FIELDS.items() if isinstance(value, kind))
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(type(value).__name__)
 
+
+_ENCODER = json.JSONEncoder(default=_plain, ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 # -- back again: a decoder for each annotation of the values -------------------------------------------
 

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,19 @@ def confine(limits: Limits, parent: int) -> None:
     sys.dont_write_bytecode = True
 
 
-def renew_cpu(seconds: int) -> None:
-    """From here on so much processor time, in whole seconds; SIGXCPU ends who takes more."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    until = int(used.ru_utime + used.ru_stime) + 1 + seconds
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (until if most < 0 else min(until, most), most))
+class Allowance:
+    """Processor time, renewed for each raw; SIGXCPU ends who takes more."""
+
+    def __init__(self, seconds: int) -> None:
+        self._seconds, self._until = seconds, 0
+
+    def renew(self) -> None:
+        """From here on so many seconds again; the system counts whole ones."""
+        until = int(time.process_time()) + 1 + self._seconds
+        if until != self._until:
+            self._until = until
+            _, most = resource.getrlimit(resource.RLIMIT_CPU)
+            resource.setrlimit(resource.RLIMIT_CPU, (until if most < 0 else min(until, most), most))
 
 
 def _memory(more: int) -> None:

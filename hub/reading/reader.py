@@ -9,7 +9,7 @@ import socket
 from hub.reading import Unread, attempt
 from hub.reading.blueprint import Blueprint, build
 from hub.reading.coding import encode
-from hub.reading.limits import confine, renew_cpu
+from hub.reading.limits import Allowance, confine
 from hub.reading.wire import Wire
 
 READY = b"ready"
@@ -34,7 +34,8 @@ def _serve(wire: Wire) -> None:
     blueprint: Blueprint = pickle.loads(wire.receive(PAGE))  # noqa: S301 - from the hub
     limits = blueprint.limits
     confine(limits, os.getppid())
-    renew_cpu(limits.cpu)
+    allowance = Allowance(limits.cpu)
+    allowance.renew()
     try:
         component = build(blueprint)
     except BaseException as error:  # noqa: BLE001 - a constructor may raise anything
@@ -43,7 +44,7 @@ def _serve(wire: Wire) -> None:
     wire.send(READY)
     while True:
         for raw in pickle.loads(wire.receive(PAGE)):  # noqa: S301 - from the hub
-            renew_cpu(limits.cpu)
+            allowance.renew()
             outcome = attempt(component, raw)
             if isinstance(outcome, Unread) and outcome.error == "MemoryError":
                 outcome = Unread("MemoryError", f"it needed more than {limits.memory} MB of memory to read")

@@ -25,7 +25,8 @@ class Wire:
 
     def send(self, payload: bytes, seconds: float | None = None) -> None:
         """Send one frame. Raises TimeoutError, OSError."""
-        self._end.settimeout(seconds)
+        if seconds != self._end.gettimeout():
+            self._end.settimeout(seconds)
         self._end.sendall(_LENGTH.pack(len(payload)) + payload)
 
     def receive(self, largest: int, deadline: float | None = None) -> bytes:
@@ -47,6 +48,10 @@ class Wire:
         taken = bytes(memoryview(self._came)[:count])
         del self._came[:count]
         return taken
+
+    def has_some(self) -> bool:
+        """Whether something came that was not taken yet."""
+        return bool(self._came)
 
     def close(self) -> None:
         """Hang up."""
