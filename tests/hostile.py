@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import random
 import signal
 import socket
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,9 @@ from typing import Any
 
 from pydantic import Field
 
+from hub.log import logger
+from hub.reading import Limits
+from hub.reading.children import Children
 from hub.sdk import Channel, Context, Direction, Event, Identity, Message, Raw, Rejected, Secret, Settings
 
 WHO = Identity("email", "alice@customer.example", "Alice")
@@ -170,3 +175,26 @@ class Hostile(Channel[HostileSettings]):
 def order(do: str, argument: Any = None, key: str = "k") -> Raw:
     """A mail that does something."""
     return Raw(key, json.dumps({"do": do, "with": argument}).encode())
+
+
+# -- for the tests of reading ------------------------------------------------------------------
+
+LIMITS = Limits(wall=3.0, cpu=1, memory=200)
+FINE = (said("fine"),)
+
+
+def context(name: str = "hostile") -> Context:
+    nothing: Any = type("Nothing", (), {"get": lambda self, key: None})()
+    return Context(name, logger(), nothing, nothing, threading.Event(), lambda: datetime.now(UTC), random.Random(1))
+
+
+def made(settings: HostileSettings | None = None, name: str = "hostile") -> Hostile:
+    return Hostile(settings or HostileSettings(), context(name))
+
+
+def read(children: Children, *raws: Raw, component: Hostile | None = None) -> list[Any]:
+    """What is told of each raw."""
+    told: dict[int, Any] = {}
+    children.read(component or made(), raws, told.__setitem__)
+    assert list(told) == list(range(len(raws))), "each is told once, in order"
+    return list(told.values())

@@ -51,6 +51,8 @@ def decode(coded: bytes) -> Outcome:
         kind, *rest = json.loads(coded.decode("utf-8", "surrogatepass"))
         if kind == "said":
             return tuple(_DECODERS[which](one) for which, one in rest)
+        if kind != "unread":
+            raise KeyError
         error, reason = map(_text, rest)
         return Unread(error[:60] if error.isidentifier() else "unknown", reason[:_WORDS])
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as why:

@@ -35,13 +35,18 @@ class _Beneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
+def version(libc: Any) -> int:
+    """How much the kernel can refuse; below 1 nothing."""
+    return int(libc.syscall(_CREATE, None, 0, _VERSION))
+
+
 def fence(libc: Any) -> bool:
     """Fence this process in, for good. False where the kernel cannot."""
-    version = libc.syscall(_CREATE, None, 0, _VERSION)
-    if version < 1:
+    known = version(libc)
+    if known < 1:
         return False
-    rules = _Ruleset((1 << _FILES[min(version, max(_FILES))]) - 1, _TCP, _SCOPES)
-    size = 8 if version < 4 else 16 if version < 6 else 24
+    rules = _Ruleset((1 << _FILES[min(known, max(_FILES))]) - 1, _TCP, _SCOPES)
+    size = 8 if known < 4 else 16 if known < 6 else 24
     ruleset = libc.syscall(_CREATE, ctypes.byref(rules), size, 0)
     if ruleset < 0:
         return False
