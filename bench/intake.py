@@ -5,8 +5,11 @@
 The floor does the least that deserves the name, in one process: imaplib fetches in batches of 100,
 `email` (compat32) parses and decodes, one statement inserts everything into SQLite. The hub does all
 it does before an agent can see a mail: keep the bytes, move the cursor, read, resolve identities,
-thread, open cases, record. Runs alternate, each in a process of its own. CPU is that process's own
-from after its start-up; wall time and Dovecot's share say little on a busy machine.
+thread, open cases, record. It runs twice: with child processes that read (as it does), and reading in
+its own process, to see what the children cost. As in a running hub, one thread fetches while another
+records; `--in-turn` has one thread do both. Runs alternate, each in a process of its own. CPU is
+that process's own and its children's from after their start-up; wall time and Dovecot's share say
+little on a busy machine.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import suppress
 from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
@@ -33,7 +38,7 @@ from bench import corpus
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH = 100
-HUB, FLOOR = "hub", "floor"
+HUB, HERE, FLOOR = "hub", "in one", "floor"
 
 CONFIG = """
 [hub]
@@ -124,31 +129,47 @@ def hub(options: argparse.Namespace, folder: Path) -> Callable[[], int]:
     from hub.config import load
     from hub.pipeline.receive import receive
     from hub.pipeline.record import record_page
-    from hub.sdk import Polls
+    from hub.reading import InProcess
+    from hub.reading.children import Children
+    from hub.sdk import Polls, Raw
+    from hub.threads import Threads
 
     path = folder / "hub.toml"
     path.write_text(CONFIG.format(port=options.port, user=options.user, password=options.password))
     path.chmod(0o600)
-    opened = open_hub(load(path))
+    opened = open_hub(load(path), readers=InProcess if options.run == HERE else Children)
     box, parts = opened.instances["box"], opened.parts
+    parts.readers.read(box.component, [Raw("warm", b"From: a@customer.example\n\n")], lambda *_: None)
 
-    def go() -> int:
+    def fetch() -> int:
         taken = 0
         assert isinstance(box.component, Polls)
         for page in box.component.poll({}):
             receive(parts.store, box.id, page, parts.now(), "poll")
-            while record_page(parts, box.id):
-                pass
+            if options.in_turn:
+                record()
             taken += len(page.raws)
         return taken
 
-    return go
+    def record() -> None:
+        while record_page(parts, box.id):
+            pass
+
+    def go() -> int:
+        poller = Threads("poll", 1).submit(fetch)
+        while not poller.done():
+            record()
+            wait([poller], 0.002)
+        record()
+        return poller.result()
+
+    return fetch if options.in_turn else go
 
 
 def one_run(options: argparse.Namespace) -> None:
     """Do one run and print its figures as JSON."""
     with tempfile.TemporaryDirectory() as name:
-        go = (hub if options.run == HUB else floor)(options, Path(name))
+        go = (floor if options.run == FLOOR else hub)(options, Path(name))
         before, begun = cpu(), time.perf_counter()
         count = go()
         spent, wall = cpu() - before, time.perf_counter() - begun
@@ -157,14 +178,30 @@ def one_run(options: argparse.Namespace) -> None:
 
 
 def cpu() -> float:
-    """Seconds of CPU of this process and the children it has waited for."""
+    """Seconds of CPU of this process, of the children it has waited for, and of those that live."""
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    ticks = sum(sum(map(int, fields[11:15])) for fields in alive().values())
+    waited = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return waited + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def alive() -> dict[int, list[str]]:
+    """The descendants of this process, with what /proc/PID/stat says after the name."""
+    every = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            every[int(file.parent.name)] = file.read_text().rpartition(")")[2].split()
+    family = {os.getpid()}
+    while more := {pid for pid, fields in every.items() if int(fields[1]) in family} - family:
+        family |= more
+    return {pid: every[pid] for pid in family - {os.getpid()}}
 
 
 def peak() -> float:
-    """Peak memory in MB (Linux counts it in KB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Peak memory in MB: ours (Linux counts it in KB), and what the children have for themselves."""
+    own = [line.split() for pid in alive() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
+    children = sum(int(line[1]) for line in own if line[0].startswith("Private_"))
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + children) / 1024
 
 
 # -- all runs ------------------------------------------------------------------------------------
@@ -179,21 +216,31 @@ def alternate(options: argparse.Namespace) -> dict[str, Any]:
         user = dovecot.new_mailbox()
         print(f"putting {len(posted)} mails of {name} into Dovecot ...", file=sys.stderr)
         dovecot.append(user, *posted)
-        runs: dict[str, list[dict[str, float]]] = {FLOOR: [], HUB: []}
+        runs: dict[str, list[dict[str, float]]] = {FLOOR: [], HUB: [], HERE: []}
         for _ in range(options.rounds):
             for kind, those in runs.items():
                 print(f"{kind} ...", file=sys.stderr)
-                those.append(apart(kind, dovecot.imap, user, PASSWORD))
+                those.append(apart(kind, dovecot.imap, user, PASSWORD, in_turn=options.in_turn))
     figures = {kind: summed(those) for kind, those in runs.items()}
     for kind, one in figures.items():
         assert one["mails"] == len(posted), f"{kind} saw {one['mails']} of {len(posted)} mails"
     ratio = figures[FLOOR]["cpu_per_1000"] / figures[HUB]["cpu_per_1000"]
-    return {"corpus": name, "mails": len(posted), "rounds": options.rounds, **figures, "share_of_floor_cpu": ratio}
+    wall = [here["wall"] / with_children["wall"] for here, with_children in zip(runs[HERE], runs[HUB], strict=True)]
+    return {
+        "corpus": name,
+        "mails": len(posted),
+        "rounds": options.rounds,
+        **figures,
+        "share_of_floor_cpu": ratio,
+        "children_throughput": statistics.median(wall),
+        "children_cpu": figures[HUB]["cpu_per_1000"] / figures[HERE]["cpu_per_1000"],
+    }
 
 
-def apart(kind: str, port: int, user: str, password: str) -> dict[str, float]:
+def apart(kind: str, port: int, user: str, password: str, *, in_turn: bool) -> dict[str, float]:
     """One run in a fresh interpreter."""
     command = [sys.executable, "-m", "bench.intake", "--run", kind, "--port", str(port), "--user", user]
+    command += ["--in-turn"] if in_turn else []
     environ = {**os.environ, "BENCH_PASSWORD": password}
     done = subprocess.run(command, cwd=ROOT, env=environ, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -216,10 +263,12 @@ def show(figures: dict[str, Any]) -> None:
         f"Intake of {figures['mails']:,} mails ({figures['corpus']}), median of {figures['rounds']} alternated rounds"
     )
     print(f"{'':8}{'CPU s per 1,000':>18}{'mails/s (wall)':>18}{'peak MB':>12}")
-    for kind in (FLOOR, HUB):
+    for kind in (FLOOR, HUB, HERE):
         one = figures[kind]
         print(f"{kind:8}{one['cpu_per_1000']:>18.3f}{one['mails_per_second']:>18.0f}{one['peak_mb']:>12.0f}")
     print(f"the hub runs at {figures['share_of_floor_cpu']:.2f} of the floor's speed in CPU (aim: 0.35, and 1.0 s)")
+    throughput, spent = figures["children_throughput"], figures["children_cpu"]
+    print(f"reading in children: {throughput:.2f} of the throughput in one process (aim: 0.90), {spent:.2f} of the CPU")
 
 
 def main() -> None:
@@ -227,8 +276,9 @@ def main() -> None:
     arguments.add_argument("--mails", type=int, default=2000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seed", type=int, default=7)
+    arguments.add_argument("--in-turn", action="store_true", help="fetch and record in one thread")
     arguments.add_argument("--json", action="store_true")
-    arguments.add_argument("--run", choices=(HUB, FLOOR), help=argparse.SUPPRESS)
+    arguments.add_argument("--run", choices=(HUB, HERE, FLOOR), help=argparse.SUPPRESS)
     arguments.add_argument("--port", type=int, help=argparse.SUPPRESS)
     arguments.add_argument("--user", help=argparse.SUPPRESS)
     options = arguments.parse_args()

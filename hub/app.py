@@ -23,6 +23,8 @@ from hub.making import build
 from hub.pipeline.accept import BUSY, accept
 from hub.pipeline.parts import Parts
 from hub.pipeline.suggest import Answers
+from hub.reading import Readers
+from hub.reading.children import Children
 from hub.registry import Registry, load_plugins
 from hub.rules.dates import parse_date
 from hub.sdk import ConfigError, Reply, Request
@@ -60,6 +62,7 @@ class Hub:
         """Set the engine going, where this process has one."""
         if self.engine is None:
             return
+        self.parts.readers.begin(one.component for one in self.parts.having("Reads"))
         indexing = threading.Thread(target=self.answers.current, name="index", daemon=True)
         indexing.start()
         indexing.join(INDEXING)
@@ -77,6 +80,7 @@ class Hub:
         end = self.clock.monotonic() + CLOSING
         for instance, closing in ending:
             instance.end_close(closing, end - self.clock.monotonic())
+        self.parts.readers.end()
         self.store.close()
         self._lock.release()
 
@@ -124,8 +128,11 @@ def open_hub(
     rng: random.Random | None = None,
     threads: Callable[[str, int], Executor] = Threads,
     session: Callable[[Collection[str]], requests.Session] = GuardedSession,
+    readers: Callable[[], Readers] = Children,
 ) -> Hub:
-    """Wire a hub; time, chance, threads and HTTP may be simulated. Without `engine`, it serves and takes in only.
+    """Wire a hub; time, chance, threads, HTTP and who reads may be simulated.
+
+    Without `engine`, it serves and takes in only.
 
     Raises ConfigError when another process works on the same database and must not.
     """
@@ -143,7 +150,8 @@ def open_hub(
         _import_answers(store, config, clock.now())
         registry, stop = registry or load_plugins(), threading.Event()
         instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
-        parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()), stop)
+        first = _first_start(store, clock.now())
+        parts = Parts(config, store, clock, rng, instances, first, stop, readers())
         answers = Answers(parts)
         works = make_engine(config, parts, answers, threads) if engine else None
         return Hub(config, store, clock, registry, instances, broken, key, parts, answers, works, lock, stop)

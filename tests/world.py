@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from hub.app import Hub, open_hub
 from hub.config import load
+from hub.reading import InProcess
 from hub.registry import Registry
 from hub.sdk import (
     CRM,
@@ -299,7 +300,12 @@ class World:
         }
         registry = Registry(_components=classes)
         hub = open_hub(
-            load(self.file), registry=registry, clock=self.clock, rng=random.Random(1), threads=lambda _n, _s: Inline()
+            load(self.file),
+            registry=registry,
+            clock=self.clock,
+            rng=random.Random(1),
+            threads=lambda _n, _s: Inline(),
+            readers=InProcess,
         )
         if databases.with_lanes():
             hub.engine = Lanes.of(hub)

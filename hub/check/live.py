@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,8 +21,9 @@ from hub.clock import SystemClock
 from hub.config import Config, Problem, Section
 from hub.instances import Lend
 from hub.making import context_for
+from hub.reading.blueprint import rebuilt
 from hub.registry import Registry
-from hub.sdk import ConfigError, Settings, Unavailable
+from hub.sdk import Component, ConfigError, Settings, Unavailable, abilities_of
 from hub.store import Store, metadata
 from hub.store.secrets import load_key
 from hub.threads import Threads
@@ -60,8 +62,21 @@ def _ask(section: Section, settings: Settings, config: Config, registry: Registr
     except BaseException as error:  # noqa: BLE001 - a plugin's bug is a result too; this is no main thread
         text = f"the plugin has a bug: {type(error).__name__} in check()"
         return Result(section.path, (Problem(section.path, text, "please report it to its author"),), live=True)
-    notices = tuple(Problem(f"{section.path}.{n.path}" if n.path else section.path, n.text) for n in found)
-    return Result(section.path, (), notices, live=True)
+    notices = [Problem(f"{section.path}.{n.path}" if n.path else section.path, n.text) for n in found]
+    notices += _read_here(section, component)
+    return Result(section.path, (), tuple(notices), live=True)
+
+
+def _read_here(section: Section, component: Component[Any]) -> list[Problem]:
+    """A notice where a child process could not read what comes in."""
+    if "Reads" not in abilities_of(component):
+        return []
+    try:
+        rebuilt(component)
+    except Exception as error:  # noqa: BLE001 - a constructor may raise anything
+        text = f"is read without a child process: {type(error).__name__} when built without secrets and network"
+        return [Problem(section.path, text, "one hostile message can hold up its channel")]
+    return []
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from hub.log import logger
 from hub.pipeline.deliver import drain, due_lanes
 from hub.pipeline.next import due_plans, plan_raws
 from hub.pipeline.parts import Parts
-from hub.pipeline.read import instances_to_read
 from hub.pipeline.record import record_page
 from hub.pipeline.suggest import Answers
+from hub.pipeline.waiting import instances_to_read
 from hub.store.intake import step
 from hub.store.sides import paused
 from hub.threads import Executor

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from random import Random
+from typing import Any
 
 from hub.clock import Clock
 from hub.config import BrandSettings, Config
 from hub.flow import Flow
 from hub.instances import Instance
+from hub.reading import InProcess, Outcome, Readers
 from hub.rules.orders import compile_patterns
 from hub.store import Store
 
 _NOW_AND_THEN = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class Reading:
+    """A page that an instance reads."""
+
+    ids: Sequence[int]
+    outcomes: dict[int, Outcome]
+    """What is known and not yet taken, by the raw's id; the thread that reads adds to it."""
+    future: Future[None]
+    waited_for: bool = False
+    """Whoever waited once does not wait again: others' mail would wait with it."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +48,12 @@ class Parts:
     """When this hub first started: what is older than `hub.history` before it is history."""
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the process ends: who could go on for long does not begin anything more."""
-    reading: dict[str, Future[None]] = field(default_factory=dict)
+    readers: Readers = field(default_factory=InProcess)
+    """Who reads what came in."""
+    reading: dict[str, Reading] = field(default_factory=dict)
     """The page each instance reads now, or read last (hub/pipeline/read.py)."""
+    ahead: dict[str, Sequence[Any]] = field(default_factory=dict)
+    """The page behind the one that is recorded now, by instance."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
     flow: Flow = field(default_factory=Flow)

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from hub.log import logger
 from hub.pipeline.facts import insert_events, insert_messages
 from hub.pipeline.parts import Parts
-from hub.pipeline.read import Culprit, Item, next_page, read_page
+from hub.pipeline.read import Culprit, Item, next_page, read_ahead, read_page
 from hub.pipeline.resolve import canonical, mark_undeliverable, resolve
 from hub.pipeline.thread import Happened, Page, Said, thread
 from hub.pipeline.unread import set_aside
@@ -32,7 +32,8 @@ def record_page(parts: Parts, instance: str) -> int:
     rows = next_page(parts, instance)
     if not rows:
         return 0
-    done = read_page(parts, rows)
+    done = read_page(parts, instance, rows)
+    read_ahead(parts, instance, rows)
     items = [one for one in done if isinstance(one, Item)]
     culprits = [one for one in done if isinstance(one, Culprit)]
     try:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from hub.reading.blueprint import rebuilt
+from hub.reading.coding import decode, encode
 from hub.sdk import Direction, Event, Message, Page, Raw, Rejected, Request
 from hub.testing.component import Contract, skip
 from hub.testing.fakes import Untouchable
@@ -43,6 +45,14 @@ class ReadsContract(Contract):
         made, reference = self.make(**alone), self.make()
         for raw in self.raws():
             assert made.read(raw) == reference.read(raw)
+
+    def test_reading_works_in_a_process_of_its_own(self) -> None:
+        """Built without secrets, network and state; what it gives survives the way back to the hub."""
+        made = self.make()
+        alone = rebuilt(made)
+        for raw in self.raws():
+            there = tuple(alone.read(raw))  # type: ignore[attr-defined]
+            assert decode(encode(there, raw)) == tuple(made.read(raw))
 
     def test_junk_is_read_or_rejected(self) -> None:
         """Anything but Rejected would stop a source for one spoilt message."""

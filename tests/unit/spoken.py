@@ -25,6 +25,7 @@ ERRORS = {
 }
 REASONS = {
     "Culprit": 1,
+    "Unread": 1,
     "set_state": 3,
     "_set_aside": 3,
     "_sick": 1,

@@ -30,6 +30,7 @@ from hub.sdk import (
     Unavailable,
     renamed_from,
 )
+from tests.hostile import Hostile
 
 CANARY = "canary-91bc"
 
@@ -290,3 +291,12 @@ def test_results_are_json(tmp_path: Path, registry: Registry) -> None:
 
     report = check(write(tmp_path, GOOD + "x = 1\n"), live=False, registry=registry)
     assert "unknown setting" in json.dumps(as_json(report.results))
+
+
+def test_live_tells_what_no_child_process_could_read(tmp_path: Path) -> None:
+    registry = Registry(_components={("channels", "hostile"): Hostile})
+    text = '[channels.a]\nuse = "hostile"\nbuilds = false\n[channels.b]\nuse = "hostile"\n'
+    report = check(write(tmp_path, text), live=True, registry=registry)
+    (told,) = [n for n in report.notices if n.path.startswith("channels.")]
+    assert told.path == "channels.a"
+    assert told.text == "is read without a child process: PermissionError when built without secrets and network"

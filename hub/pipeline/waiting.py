@@ -1,0 +1,64 @@
+"""Which raws wait to be read: instance by instance, each in the order of turns (hub/flow.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.pipeline.parts import Parts
+from hub.store.intake import raw, step
+
+PAGE = 100
+"""Messages that share a transaction: one commit costs as much as a hundred inserts."""
+
+_WAITS = sa.and_(step.c.state == "waiting", step.c.stage == "read")
+
+
+def oldest(parts: Parts, instance: str, limit: int = PAGE, but: Sequence[int] = ()) -> Sequence[Any]:
+    """What an instance brought in and is due to be read, `but` for the raws of these ids."""
+    waiting = (
+        sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data)
+        .join(step, step.c.raw_id == raw.c.id)
+        .where(_WAITS, step.c.instance == instance, step.c.due_at <= parts.now(), step.c.raw_id.not_in(but))
+        .order_by(step.c.turn_at, step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
+        .limit(limit)
+    )
+    with parts.store.read() as connection:
+        return connection.execute(waiting).all()
+
+
+def still_waiting(parts: Parts, rows: Sequence[Any]) -> Sequence[Any]:
+    """Without those that somebody else saw to meanwhile."""
+    if not rows:
+        return rows
+    with parts.store.read() as connection:
+        wanted = sa.select(step.c.raw_id).where(step.c.raw_id.in_([row.id for row in rows]), _WAITS)
+        there = set(connection.scalars(wanted))
+    return [row for row in rows if row.id in there]
+
+
+def instances_to_read(parts: Parts) -> list[str]:
+    """Those with something due to be read, the one that has waited longest first: each has its page in turn."""
+    # One short look per instance: a `DISTINCT` would walk through the whole backlog.
+    found = []
+    with parts.store.read() as connection:
+        for name in _who_brought(connection, parts):
+            first = (
+                sa.select(step.c.due_at)
+                .where(_WAITS, step.c.instance == name, step.c.due_at <= parts.now())
+                .order_by(step.c.turn_at, step.c.raw_id)
+                .limit(1)
+            )
+            if (at := connection.scalar(first)) is not None:
+                found.append((at, name))
+    return [name for _, name in sorted(found)]
+
+
+def _who_brought(connection: Connection, parts: Parts) -> set[str]:
+    """The running instances, and one that is gone and left something behind."""
+    gone = sa.select(step.c.instance).where(_WAITS, step.c.instance.not_in(parts.instances)).limit(1)
+    left = connection.scalar(gone) if parts.left_behind() else None
+    return {*(i.id for i in parts.having("Reads")), *([left] if left else [])}

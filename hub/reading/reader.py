@@ -1,0 +1,51 @@
+"""The life of a reader: build the component, then read what comes, one answer per raw, until the hub hangs up."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+
+from hub.reading import Unread, attempt
+from hub.reading.blueprint import Blueprint, build
+from hub.reading.coding import encode
+from hub.reading.limits import Allowance, confine
+from hub.reading.wire import Wire
+
+READY = b"ready"
+PAGE = 2**31
+"""Bytes of a page at most; the hub makes them far smaller."""
+
+
+def serve(end: socket.socket) -> None:
+    """Read until the hub hangs up. Runs in the fresh child; never returns to what it was forked from."""
+    code = 1
+    try:
+        _serve(Wire(end))
+    except EOFError:
+        code = 0
+    except BaseException:  # noqa: BLE001, S110 - whoever waits sees the end, and has no use for a traceback
+        pass
+    finally:
+        os._exit(code)
+
+
+def _serve(wire: Wire) -> None:
+    blueprint: Blueprint = pickle.loads(wire.receive(PAGE))  # noqa: S301 - from the hub
+    limits = blueprint.limits
+    confine(limits, os.getppid())
+    allowance = Allowance(limits.cpu)
+    allowance.renew()
+    try:
+        component = build(blueprint)
+    except BaseException as error:  # noqa: BLE001 - a constructor may raise anything
+        wire.send(type(error).__name__.encode("utf-8", "replace"))
+        return
+    wire.send(READY)
+    while True:
+        for raw in pickle.loads(wire.receive(PAGE)):  # noqa: S301 - from the hub
+            allowance.renew()
+            outcome = attempt(component, raw)
+            if isinstance(outcome, Unread) and outcome.error == "MemoryError":
+                outcome = Unread("MemoryError", f"it needed more than {limits.memory} MB of memory to read")
+            wire.send(encode(outcome, raw))
