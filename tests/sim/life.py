@@ -1,0 +1,328 @@
+"""A hub over its lives: opened from the disk, driven in one thread, killed, opened again."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import sqlalchemy as sa
+
+from hub.app import Hub, open_hub
+from hub.config import load
+from hub.engine.sources import Source, sources_of
+from hub.registry import Registry
+from hub.sdk import Reply, Request, Unavailable
+from hub.store import Store
+from tests.sim.crash import Crash, Points, dying
+from tests.sim.far import Far, Hang
+from tests.sim.parts import CLASSES, Here
+
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+SHM = Path("/dev/shm")
+BLIND = ("support", "contact")
+"""The instances whose sending cannot be looked for."""
+CONFIG = """
+[hub]
+data = "{data}"
+languages = ["fr", "en"]
+[answers]
+file = "{answers}"
+[acknowledge]
+per_sender_day = 2
+per_day = 9
+[channels.support]
+use = "post"
+timeout = "10s"
+[channels.contact]
+use = "post"
+timeout = "10s"
+[channels.box]
+use = "box"
+timeout = "10s"
+[channels.door]
+use = "door"
+[crm.desk]
+use = "desk"
+timeout = "10s"
+[crm.helpdesk]
+use = "helpdesk"
+timeout = "10s"
+[crm.files]
+use = "files"
+[matchers.words]
+use = "words"
+"""
+ANSWERS = """ref,title,language,text,phrasings
+retard,Où est ma commande ?,fr,"Votre commande est en route, elle arrive sous trois jours ouvrés.",Je n'ai rien reçu
+retour,Comment retourner un article ?,fr,"Renvoyez votre article sous trente jours avec le bon de retour.",
+"""
+
+
+class SimClock:
+    """The hub's clock: true time, and what somebody set it wrong by."""
+
+    def __init__(self) -> None:
+        self.true = 0.0
+        self.wrong = 0.0
+        self.passing: Callable[[], None] = lambda: None
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.true + self.wrong)
+
+    def monotonic(self) -> float:
+        return self.true
+
+    def wait(self, event: Any, seconds: float | None) -> bool:
+        self.pass_(seconds or 0)
+        return bool(event.is_set())
+
+    def pass_(self, seconds: float) -> None:
+        """Time passes, here and over there."""
+        self.true += seconds
+        self.passing()
+
+
+class Hung(Future[Any]):
+    """A call that outlives its limit; `let_go` ends it."""
+
+    def __init__(self, life: Life, hang: Hang) -> None:
+        super().__init__()
+        self.set_running_or_notify_cancel()
+        self.life, self.hang, self.until = life, hang, life.clock.true + hang.seconds
+
+    def result(self, timeout: float | None = None) -> Any:
+        self.life.while_hanging(timeout or 0)
+        if self.done():
+            return super().result()
+        raise TimeoutError
+
+
+class Inline:
+    """Threads that do the work at once, unless it hangs."""
+
+    def __init__(self, life: Life, size: int) -> None:
+        self.size, self._life = size, life
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*args))
+        except Hang as hang:
+            future = Hung(self._life, hang)
+            self._life.hung.append(future)
+        except Exception as error:  # noqa: BLE001 - as a future does
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None: ...
+
+
+@cache
+def template() -> Path:
+    """A migrated database with its answers, made once a process and copied for each seed."""
+    folder = Path(tempfile.mkdtemp(prefix="sim", dir=SHM if SHM.is_dir() else None))
+    (folder / "answers.csv").write_text(ANSWERS, "utf-8")
+    file = folder / "hub.toml"
+    file.write_text(CONFIG.format(data=folder / "var", answers=folder / "answers.csv"), "utf-8")
+    Here.far = Far(random.Random(0), Points(), lambda: 0.0)
+    clock = SimClock()
+    open_hub(load(file), registry=Registry(_components=CLASSES), clock=clock, rng=random.Random(0)).stop()
+    return folder
+
+
+class Life:
+    """One simulation: the world outside, the hub of the day, and what was seen of both."""
+
+    def __init__(self, seed: int) -> None:
+        made = template()
+        self.seed, self.dice = seed, random.Random(seed)
+        self.folder = Path(tempfile.mkdtemp(prefix="sim", dir=made.parent))
+        (self.folder / "var").mkdir()
+        self.file = self.folder / "hub.toml"
+        self.file.write_text(CONFIG.format(data=self.folder / "var", answers=made / "answers.csv"), "utf-8")
+        for name in ("hub.key", "tresse.db"):
+            shutil.copy(made / "var" / name, self.folder / "var" / name)
+        self.config = load(self.file)
+        self.clock, self.points = SimClock(), Points()
+        self.far = Here.far = Far(self.dice, self.points, lambda: self.clock.true)
+        self.history: list[str] = []
+        self.violations: list[str] = []
+        self.hung: list[Hung] = []
+        self.depth = 0
+        self.steps: list[Callable[[], None]] = []
+        """What may happen while a call is under way (`run.py` fills it)."""
+        self.may_unsure: set[str] = set()
+        self.must_unsure: set[str] = set()
+        self.seen_unsure: set[str] = set()
+        self.resent: dict[str, int] = {}
+        self.human: set[str] = set()
+        """Keys that a human took up again: their order is the human's."""
+        self.disk_trouble = 0.0
+        self.far.told = self.points.told = self.tell
+        self.far.meanwhile = self.meanwhile
+        self.points.disk = self._disk
+        self.clock.passing = self._time_passed
+        self._store = dying(self.points)
+        self.hub: Hub
+        self.open()
+
+    def tell(self, what: str) -> None:
+        """A line of the history."""
+        at = START + timedelta(seconds=self.clock.true)
+        self.history.append(f"{at:%d %H:%M:%S}.{at.microsecond // 100000} {'  ' * self.depth}{what}")
+
+    def wrong(self, what: str) -> None:
+        """A promise was broken."""
+        self.tell(f"** {what}")
+        if what not in self.violations:
+            self.violations.append(what)
+
+    # -- lives -----------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Start a process on what the disk holds; it may die while it starts."""
+        while True:
+            self.points.revive()
+            self.depth = 0
+            try:
+                self._open()
+                return
+            except Crash:
+                self._died()
+
+    def _open(self) -> None:
+        # The template is at the newest schema; Alembic's reading of its files takes longer than all the rest.
+        with mock.patch("hub.app.Store", self._store), mock.patch("hub.app.migrate", _migrated):
+            self.hub = open_hub(
+                self.config,
+                registry=Registry(_components=CLASSES),
+                clock=self.clock,
+                rng=random.Random(self.seed),
+                threads=lambda _name, size: Inline(self, size),
+            )
+        self.engine = self.hub.engine
+        self.sources: list[Source] = sources_of(self.hub.parts, self.engine.wake, self.engine._stop)
+
+    def die(self) -> None:
+        """As after `kill -9`: nothing is told to the old hub but to let go of its files."""
+        self.hub.store.close()
+        self.hub._lock.release()
+        self._died()
+        self.open()
+
+    def stop(self) -> None:
+        """As after SIGTERM, and a start."""
+        self.tell("the hub is stopped and started")
+        self.hub.stop()
+        self._died()
+        self.open()
+
+    def _died(self) -> None:
+        for call in self.hung:
+            call.hang.end()
+        self.hung, self.depth = [], 0
+        self._note_in_flight(died=True)
+
+    def close(self) -> None:
+        """Remove everything."""
+        with contextlib.suppress(Exception):
+            self.hub.store.close()
+            self.hub._lock.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """What the disk holds, read beside the hub."""
+        with contextlib.closing(sqlite3.connect(self.folder / "var" / "tresse.db")) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def _note_in_flight(self, *, died: bool) -> None:
+        """Which blind sends are under way, by the hub's own durable word and by the far side's."""
+        states = dict(self.rows("select key, state from delivery where ability = 'send' and instance in (?, ?)", *BLIND))
+        sending = {key for key, state in states.items() if state == "sending"}
+        self.may_unsure |= sending
+        if not died:
+            return
+        self.must_unsure |= sending
+        for call in self.far.calls:
+            if call.ability == "send" and call.side in BLIND and call.outcome == "crash":
+                call.outcome = "lost in a crash"
+                if states.get(call.key) != "sending":
+                    self.wrong(f"{call.key} was in flight and the disk says {states.get(call.key)}")
+
+    # -- time and turns ------------------------------------------------------------------------
+
+    def _disk(self) -> bool:
+        if self.disk_trouble and self.dice.random() < self.disk_trouble:
+            self._note_in_flight(died=False)
+            return True
+        return False
+
+    def _time_passed(self) -> None:
+        self.far.time_passed()
+        for call in [one for one in self.hung if one.until <= self.clock.true]:
+            self.hung.remove(call)
+            call.set_exception(Unavailable("the connection was cut", maybe_done=True))
+
+    def while_hanging(self, seconds: float) -> None:
+        """One call hangs; everybody else goes on."""
+        end = self.clock.true + seconds
+        while self.clock.true < end:
+            self.clock.pass_(min(2.0, end - self.clock.true))
+            self.meanwhile(0.3)
+
+    def meanwhile(self, chance: float = 0.08) -> None:
+        """While a call is under way, other threads work: something may happen in the middle of it."""
+        self.points.living()
+        if self.depth < 2 and self.steps and self.dice.random() < chance:
+            self.depth += 1
+            try:
+                self.dice.choice(self.steps)()
+            finally:
+                self.depth -= 1
+
+    def tick(self, which: Callable[[Source], bool] = lambda _source: True) -> None:
+        """Poll."""
+        for source in self.sources:
+            if which(source):
+                source.tick()
+
+    def look(self) -> None:
+        """Let the engine look at the rows until it finds nothing."""
+        with self.ill():
+            for _ in range(40):
+                if not self.engine.look():
+                    break
+        self.seen()
+
+    @contextlib.contextmanager
+    def ill(self) -> Iterator[None]:
+        """The dispatcher survives an ill database, and so does whoever clicked."""
+        try:
+            yield
+        except sa.exc.OperationalError:
+            self.tell("-- and it is told that the database does not answer")
+
+    def seen(self) -> None:
+        """What an admin sees under "unsure"."""
+        shown = {key for (key,) in self.rows("select key from delivery where state = 'unsure'")}
+        self.seen_unsure |= shown
+
+    def push(self, request: Request) -> Reply | None:
+        """What a shop's server hears; None when the line went dead."""
+        return self.hub.accept("door", request)
+
+
+def _migrated(store: Store) -> None:
+    """The place to die that a migration has, without its work."""
+    with store.write(durable=True):
+        pass
