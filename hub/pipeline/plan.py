@@ -141,10 +141,12 @@ def _keep_suggestions(connection: Connection, parts: Parts, said: sa.Row[Any], f
 def _owe_desks(connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa.Row[Any], late: int) -> None:
     """The enriched case, the customer's further words, and the answers, to every desk of this channel."""
     for desk in desks_of(parts, of_case.instance):
+        # Of another message: a plan that is made once more, after a crash, has met its own rows.
         first = connection.scalar(
-            sa.select(delivery.c.id).where(
-                delivery.c.case_id == of_case.id, delivery.c.instance == desk.id, delivery.c.ability == "save_case"
-            )
+            sa.select(delivery.c.id)
+            .where(delivery.c.case_id == of_case.id, delivery.c.instance == desk.id)
+            .where(delivery.c.ability == "save_case", delivery.c.message_id != said.id)
+            .limit(1)
         )
         if said.automatic and first is None:
             continue  # a machine alone makes no work for agents
