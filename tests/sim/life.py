@@ -152,6 +152,7 @@ class Life:
         self.file.write_text(CONFIG.format(data=self.folder / "var", answers=made / "answers.csv"), "utf-8")
         for name in ("hub.key", "tresse.db"):
             shutil.copy(made / "var" / name, self.folder / "var" / name)
+        self._beside = sqlite3.connect(self.folder / "var" / "tresse.db", isolation_level=None)
         self.config = load(self.file)
         self.clock, self.points = SimClock(), Points()
         self.far = Here.far = Far(self.dice, self.points, lambda: self.clock.true)
@@ -199,6 +200,9 @@ class Life:
                 return
             except Crash:
                 self._died()
+            except sa.exc.OperationalError:
+                self.tell("-- it does not start; its supervisor tries again")
+                self.disk_trouble = 0.0
 
     def _open(self) -> None:
         # The template is at the newest schema; Alembic's reading of its files takes longer than all the rest.
@@ -238,12 +242,12 @@ class Life:
         with contextlib.suppress(Exception):
             self.hub.store.close()
             self.hub._lock.release()
+        self._beside.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
         """What the disk holds, read beside the hub."""
-        with contextlib.closing(sqlite3.connect(self.folder / "var" / "tresse.db")) as connection:
-            return connection.execute(sql, values).fetchall()
+        return self._beside.execute(sql, values).fetchall()
 
     def _note_in_flight(self, *, died: bool) -> None:
         """Which blind sends are under way, by the hub's own durable word and by the far side's."""
@@ -294,7 +298,8 @@ class Life:
         """Poll."""
         for source in self.sources:
             if which(source):
-                source.tick()
+                with self.ill():
+                    source.tick()
 
     def look(self) -> None:
         """Let the engine look at the rows until it finds nothing."""

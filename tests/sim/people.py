@@ -18,7 +18,10 @@ PERSONS = {
     "bruno": ("bruno@customer.example",),
     "chloe": ("chloe@customer.example", "chloe@work.example"),
     "denis": ("denis@customer.example",),
+    **{f"last-{box}": (f"{box}@last.example",) for box in ("support", "contact", "box")},
 }
+LAST = tuple(name for name in PERSONS if name.startswith("last"))
+"""They write when everything is over: whoever was red is called once more."""
 SAME_ID = "<1@broken.example>"
 """What a broken mail program calls each of its mails, whoever writes them."""
 ASKED = ("Bonjour, où est ma commande ?", "Comment retourner un article ?", "Merci beaucoup", "Je n'ai rien reçu")
@@ -99,13 +102,13 @@ class People:
         dice = self.life.dice
         mark = f"q{len(self.mails):03}"
         boxes = ("support", "contact") if dice.random() < 0.15 else (dice.choice(("support", "contact", "box")),)
-        facts = {"message_id": f"<{mark}@customer.example>", "boxes": boxes, **more}
+        facts: dict[str, Any] = {"message_id": f"<{mark}@customer.example>", "boxes": boxes, **more}
         made = Mail(mark, person, f"{dice.choice(ASKED)} {mark}", **facts)
         self.mails[mark] = made
         return made
 
     def _person(self) -> str:
-        return self.life.dice.choice(list(PERSONS))
+        return self.life.dice.choice([name for name in PERSONS if name not in LAST])
 
     def _new(self) -> None:
         dice, odd = self.life.dice, self.life.dice.random()
@@ -118,6 +121,12 @@ class People:
         if dice.random() < 0.1:
             mail.automatic = True
         self._post(mail)
+
+    def last_words(self) -> None:
+        """Plain mails of strangers, one in each mailbox."""
+        for name in LAST:
+            self.threads += 1
+            self._post(self._mail(name, thread=self.threads, boxes=(name.partition("-")[2],)))
 
     def _answer(self) -> None:
         dice = self.life.dice
