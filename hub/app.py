@@ -24,6 +24,7 @@ from hub.log import logger
 from hub.making import build
 from hub.pipeline.accept import BUSY, accept
 from hub.pipeline.parts import Parts
+from hub.pipeline.settle import interrupted
 from hub.pipeline.suggest import Answers
 from hub.registry import Registry, load_plugins
 from hub.rules.dates import parse_date
@@ -124,6 +125,7 @@ def open_hub(
         _import_answers(store, config, clock.now())
         instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
         parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()))
+        interrupted(parts)
         answers = Answers(parts)
         engine = Embedded(parts, answers, stop, threads)
         return Hub(config, store, clock, registry, instances, broken, key, parts, answers, engine, lock, stop)

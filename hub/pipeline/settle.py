@@ -68,6 +68,23 @@ def _sent(connection: Connection, parts: Parts, head: sa.Row[Any], message_id: s
     connection.execute(insert.on_conflict_do_nothing())
 
 
+def interrupted(parts: Parts) -> None:
+    """A process starts: what an earlier one had begun may still be at work over there, from its end on.
+
+    The time on the row counts from the call's beginning, and the call may have lasted until now.
+    """
+    now = parts.now()
+    with parts.store.write() as connection:
+        for instance in parts.having("Finds"):
+            settled = now + timedelta(seconds=getattr(instance.component, "settle", 0.0))
+            begun = sa.and_(delivery.c.state.in_(("waiting", "sending")), delivery.c.attempts > 0)
+            connection.execute(
+                sa.update(delivery)
+                .where(delivery.c.instance == instance.id, begun, delivery.c.due_at < settled)
+                .values(due_at=settled)
+            )
+
+
 def unsure(parts: Parts, head: sa.Row[Any], reason: str) -> None:
     """Nobody can tell whether it went out; it is shown and not repeated by the hub."""
     now = parts.now()

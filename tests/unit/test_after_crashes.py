@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from hub.pipeline import replay
+from hub.sdk import Unavailable
 from hub.store.cases import delivery
 from tests.world import World
 
@@ -43,3 +45,54 @@ def test_a_plan_made_again_after_a_crash_does_not_take_the_first_words_for_furth
     world.go(3)
     assert [one.ability for one in rows(world, delivery, delivery.c.instance == "desk")] == ["save_case", "show"]
     assert world.far.words == []
+
+
+def _late(world: World, seconds: float) -> Any:
+    """The desk takes the next case in, but only after a while; whoever asked does not hear of it."""
+    from datetime import timedelta
+
+    def take(self: Any, case: Any, effect: Any) -> str:
+        world.far.call("save_case")
+        due = world.clock.now() + timedelta(seconds=seconds)
+        world.far.trouble = lambda _what: _arrive(world, case, effect, due)
+        raise Unavailable("read timed out", maybe_done=True)
+
+    return take
+
+
+def _arrive(world: World, case: Any, effect: Any, due: Any) -> None:
+    if world.clock.now() >= due and effect.key not in world.far.effects:
+        world.far.tickets["77"] = {"case": case.number, "value": case}
+        world.far.effects[effect.key] = "77"
+
+
+def test_retry_now_does_not_look_before_the_far_side_has_settled(world, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("tests.world.Desk.save_case", _late(world, 4.5))
+        world.mail(text=QUESTION)
+        world.go(1)
+    owed = rows(world, delivery, delivery.c.ability == "save_case")[0]
+    replay.retry_now(world.hub.store, world.clock.now(), owed.id)
+    world.go(8)
+    assert len(world.far.tickets) == 1
+    assert rows(world, delivery, delivery.c.ability == "save_case")[0].result == "77"
+
+
+def test_after_a_crash_in_a_long_call_the_far_side_settles_from_the_crash_on(world, monkeypatch):
+    def dies(self: Any, case: Any, effect: Any) -> str:
+        from datetime import timedelta
+
+        world.clock.at += timedelta(seconds=25)  # the desk is slow, and the hub dies while it waits
+        due = world.clock.now() + timedelta(seconds=4)
+        world.far.trouble = lambda _what: _arrive(world, case, effect, due)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tests.world.Desk.save_case", dies)
+        world.mail(text=QUESTION)
+        with pytest.raises(Killed):
+            world.go(1)
+    world.restart()
+    world.go(8)
+    assert len(world.far.tickets) == 1
+    assert rows(world, delivery, delivery.c.ability == "save_case")[0].result == "77"
