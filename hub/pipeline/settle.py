@@ -13,7 +13,7 @@ from hub.pipeline.parts import Parts
 from hub.store import upsert
 from hub.store.alerts import raise_alert
 from hub.store.cases import case, case_ref, delivery
-from hub.store.intake import message, message_ref
+from hub.store.intake import message, message_ref, step
 
 
 def set_state(
@@ -45,6 +45,9 @@ def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> No
                 insert.on_conflict_do_update(index_elements=["case_id", "instance"], set_={"remote_id": result})
             )
             _release(connection, head)
+            # Agents' words on this ticket may have come before we knew its number (hub/pipeline/record.py).
+            early = sa.and_(step.c.state == "waiting", step.c.stage == "read", step.c.instance == instance.id)
+            connection.execute(sa.update(step).where(early, step.c.due_at > now).values(due_at=now))
         elif head.ability == "send":
             _sent(connection, parts, head, result)
 

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from hub.pipeline import replay
 from hub.sdk import Unavailable
 from hub.store.cases import delivery
-from tests.world import World
+from hub.store.intake import message, step
+from tests.world import Desk, World
 
 QUESTION = "Bonjour, où est ma commande ?"
 
@@ -96,3 +97,24 @@ def test_after_a_crash_in_a_long_call_the_far_side_settles_from_the_crash_on(wor
     world.go(8)
     assert len(world.far.tickets) == 1
     assert rows(world, delivery, delivery.c.ability == "save_case")[0].result == "77"
+
+
+def test_an_agent_who_answers_before_we_know_the_ticket_is_heard(world, monkeypatch):
+    real = Desk.save_case
+
+    def lost(self: Any, case: Any, effect: Any) -> str:
+        real(self, case, effect)
+        raise Unavailable("read timed out", maybe_done=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Desk, "save_case", lost)
+        world.mail(text=QUESTION)
+        world.go(0.5)
+    world.reply("1", "Votre commande est en route.")
+    world.reply("99", "Said on a ticket that is none of ours.")
+    world.go(1)
+    assert len(rows(world, step)) == 2
+    world.go(12)
+    said = rows(world, message, message.c.direction == "out", message.c.raw_id.is_not(None))
+    assert [(one.case_id, one.agent_id) for one in said] == [(1, 1)]
+    assert rows(world, step) == []
