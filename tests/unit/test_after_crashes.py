@@ -118,3 +118,18 @@ def test_an_agent_who_answers_before_we_know_the_ticket_is_heard(world, monkeypa
     said = rows(world, message, message.c.direction == "out", message.c.raw_id.is_not(None))
     assert [(one.case_id, one.agent_id) for one in said] == [(1, 1)]
     assert rows(world, step) == []
+
+
+def test_two_people_whose_mail_programs_use_one_message_id_have_a_case_each(world):
+    same, chloe = "<1@broken.example>", "chloe@customer.example"
+    world.mail(id=same, text=QUESTION)
+    world.mail(**{"from": "bruno@customer.example"}, id=same, text="Comment retourner un article ?")
+    world.go(1)
+    world.mail(**{"from": chloe}, id=same, text="Merci beaucoup")
+    world.mail(**{"from": chloe}, id=same, text="Et encore ceci")
+    world.mail(**{"from": "bruno@customer.example"}, refs=[same], text="Je précise")
+    world.go(1)
+    said = rows(world, message, message.c.direction == "in")
+    assert [(one.sender[:5], one.case_id) for one in said] == [
+        ("alice", 1), ("bruno", 2), ("chloe", 3), ("chloe", 3), ("bruno", 2)
+    ]  # fmt: skip
