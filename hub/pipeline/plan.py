@@ -134,8 +134,21 @@ def _keep_suggestions(connection: Connection, parts: Parts, said: sa.Row[Any], f
         }
         for one in found
     ]
-    if rows and not known:  # a second look does not change what agents were already shown
+    # A second look does not change what agents were already shown, and proposes nothing to those who answered.
+    if rows and not known and not _is_answered(connection, said):
         connection.execute(sa.insert(suggestion), rows)
+
+
+def _is_answered(connection: Connection, said: sa.Row[Any]) -> bool:
+    """Did an agent answer already? Nobody would ever say what became of a suggestion that came later."""
+    reply = sa.select(message.c.id).where(
+        message.c.case_id == said.case_id,
+        message.c.direction == str(Direction.OUT),
+        message.c.raw_id.is_not(None),
+        message.c.automatic == "",
+        message.c.id > said.id,
+    )
+    return connection.scalar(reply.limit(1)) is not None
 
 
 def _owe_desks(connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa.Row[Any], late: int) -> None:

@@ -25,7 +25,7 @@ from hub.store import upsert
 from hub.store.cases import case, delivery
 from hub.store.intake import message, message_copy, step
 
-FIRST_DOUBT, DOUBT = timedelta(seconds=2), timedelta(days=1)
+FIRST_DOUBT, DOUBT = timedelta(seconds=2), timedelta(days=7)
 """How soon, and for how long, an agent's words on an unknown ticket are looked at again."""
 
 

@@ -102,7 +102,8 @@ class Far:
             raise
         finally:
             self.under_way.remove(call)
-            self.told(f"   {side}.{ability} {key}: {call.outcome}")
+            if key or call.outcome != "ok":
+                self.told(f"   {side}.{ability} {key}: {call.outcome}")
 
     def _answer(self, call: Call, take: Callable[[], Any], garbage: Any) -> Any:
         self._leave(call, take)
@@ -112,6 +113,8 @@ class Far:
             self._return(call)
             call.outcome = "ok"
             return answer
+        if call.ability in ("poll", "changes") and mood in ("hang", "rejected", "garbage"):
+            mood = "down"  # no thread of its own, nothing to refuse
         call.outcome = mood
         if mood == "garbage":
             take()

@@ -97,25 +97,28 @@ class Simulation:
         if life.far.voice is None:
             life.far.voice = ""
 
-    def rest(self) -> None:
-        """Let the hub work until nothing is due any more."""
+    def rest(self, *, decided: bool = False) -> None:
+        """Let the hub work until nothing is due any more; until a human `decided`, what waits for that may wait."""
         life = self.life
         for _ in range(PATIENCE):
             life.tick()
             life.look()
             self.people.push()
-            if self._quiet():
+            if self._quiet(decided=decided):
                 life.seen()
                 return
             life.clock.pass_(self._until_due())
-        life.wrong(f"waits for ever: {self._open()}")
+        life.wrong(f"waits for ever: {self._open(decided=True)}")
 
-    def _open(self) -> list[str]:
+    def _open(self, *, decided: bool) -> list[str]:
         rows = self.life.rows("select key || ' ' || state from delivery where state in ('waiting', 'sending')")
-        steps = self.life.rows("select 'step ' || raw_id || ' ' || stage from step where state = 'waiting'")
+        doubtful = "" if decided else "waits for its case"
+        steps = self.life.rows(
+            "select 'step ' || raw_id || ' ' || stage from step where state = 'waiting' and reason != ?", doubtful or "-"
+        )
         return [text for (text,) in (*rows, *steps)]
 
-    def _quiet(self) -> bool:
+    def _quiet(self, *, decided: bool) -> bool:
         life = self.life
         well = all(one.retry_at(IN) is None for one in life.hub.instances.values())
         read = all(
@@ -124,7 +127,7 @@ class Simulation:
             for name, box in life.far.boxes.items()
         )
         pushed = all(one.kept for one in self.people.pushes)
-        return well and read and pushed and not self._open() and not life.far.later and not life.hung
+        return well and read and pushed and not self._open(decided=decided) and not life.far.later and not life.hung
 
     def _until_due(self) -> float:
         """Seconds until something is due, at least one: nobody waits for time that only passes."""
@@ -148,7 +151,7 @@ class Simulation:
             if not life.rows("select 1 from delivery where state = 'unsure'"):
                 self.rest()
         self.admin.replay_raws()
-        self.rest()
+        self.rest(decided=True)
 
     def end(self) -> Result:
         """Heal, rest, judge; let a human decide, rest, judge again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 
 from hub.pipeline import replay
 from hub.sdk import Unavailable
-from hub.store.cases import delivery
+from hub.store.cases import delivery, suggestion
 from hub.store.intake import message, step
 from tests.world import Desk, World
 
@@ -50,7 +51,6 @@ def test_a_plan_made_again_after_a_crash_does_not_take_the_first_words_for_furth
 
 def _late(world: World, seconds: float) -> Any:
     """The desk takes the next case in, but only after a while; whoever asked does not hear of it."""
-    from datetime import timedelta
 
     def take(self: Any, case: Any, effect: Any) -> str:
         world.far.call("save_case")
@@ -81,7 +81,6 @@ def test_retry_now_does_not_look_before_the_far_side_has_settled(world, monkeypa
 
 def test_after_a_crash_in_a_long_call_the_far_side_settles_from_the_crash_on(world, monkeypatch):
     def dies(self: Any, case: Any, effect: Any) -> str:
-        from datetime import timedelta
 
         world.clock.at += timedelta(seconds=25)  # the desk is slow, and the hub dies while it waits
         due = world.clock.now() + timedelta(seconds=4)
@@ -133,3 +132,20 @@ def test_two_people_whose_mail_programs_use_one_message_id_have_a_case_each(worl
     assert [(one.sender[:5], one.case_id) for one in said] == [
         ("alice", 1), ("bruno", 2), ("chloe", 3), ("chloe", 3), ("bruno", 2)
     ]  # fmt: skip
+
+
+def test_a_second_look_proposes_nothing_to_an_agent_who_answered(world, monkeypatch):
+    def away(what: str) -> None:
+        if what in ("suggest", "find_customers"):
+            raise Unavailable("no route to host")
+
+    world.far.trouble = away
+    world.mail(text=QUESTION)
+    world.go(1)
+    world.far.trouble = lambda _what: None
+    world.reply("1", "Votre commande est en route.")
+    world.go(2)
+    world.clock.at += timedelta(seconds=120)
+    world.go(2)
+    assert rows(world, step) == []
+    assert rows(world, suggestion) == []
