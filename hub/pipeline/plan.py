@@ -154,20 +154,18 @@ def _is_answered(connection: Connection, said: sa.Row[Any]) -> bool:
 def _owe_desks(connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa.Row[Any], late: int) -> None:
     """The enriched case, the customer's further words, and the answers, to every desk of this channel."""
     for desk in desks_of(parts, of_case.instance):
-        # Of another message: a plan that is made once more, after a crash, has met its own rows.
         first = connection.scalar(
-            sa.select(delivery.c.id)
-            .where(delivery.c.case_id == of_case.id, delivery.c.instance == desk.id)
-            .where(delivery.c.ability == "save_case", delivery.c.message_id != said.id)
-            .limit(1)
+            sa.select(delivery.c.id).where(
+                delivery.c.case_id == of_case.id, delivery.c.instance == desk.id, delivery.c.ability == "save_case"
+            )
         )
         if said.automatic and first is None:
             continue  # a machine alone makes no work for agents
         owe(connection, parts, desk, "save_case", of_case, said, suffix=f"/late{late}" if late else "")
         if late:
             continue
-        further = first is not None or _is_further(connection, said)
-        if further and desk.has("AddsMessages") and said.instance != desk.id:
+        # Not "is the case over there?": a plan may be made twice, or after that of later words.
+        if _is_further(connection, said) and desk.has("AddsMessages") and said.instance != desk.id:
             owe(connection, parts, desk, "add_message", of_case, said)
         if desk.has("ShowsSuggestions") and not said.automatic:
             owe(connection, parts, desk, "show", of_case, said)

@@ -19,6 +19,8 @@ class Owed:
     opener: str
     words: tuple[str, ...]
     comments: int
+    late: frozenset[str] = frozenset()
+    """Words that could not be read at first: their place among the others is either one."""
 
 
 def judge_desks(life: Life, people: People) -> None:
@@ -54,7 +56,8 @@ def _owed(life: Life, people: People) -> dict[str, Owed]:
                 words.append(mail.text)
         if spoken:
             comments = sum(1 for mail in mails if not mail.old and not mail.automatic)
-            owed[case] = Owed(texts[0], tuple(words), comments)
+            late = frozenset(mail.text for mail in mails if mail.hard)
+            owed[case] = Owed(texts[0], tuple(words), comments, late)
     return owed
 
 
@@ -75,7 +78,7 @@ def _one_case(life: Life, desk: str, case: str, wanted: Owed) -> None:
     if here and here[0].ability != "save_case":
         life.wrong(f"{desk} has words of {case} before its ticket")
     unruly = {c.key for c in life.far.calls if c.side == desk and c.outcome in UNRULY} | life.human
-    orderly = [one.words for one in words if one.key not in unruly]
+    orderly = [one.words for one in words if one.key not in unruly and one.words not in wanted.late]
     kept = set(orderly)
     if orderly != [text for text in wanted.words if text in kept]:
         life.wrong(f"{desk} has the words of {case} in the order {[w[-4:] for w in orderly]}")

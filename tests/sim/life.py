@@ -251,7 +251,9 @@ class Life:
 
     def _note_in_flight(self, *, died: bool) -> None:
         """Which blind sends are under way, by the hub's own durable word and by the far side's."""
-        states = dict(self.rows("select key, state from delivery where ability = 'send' and instance in (?, ?)", *BLIND))
+        states = dict(
+            self.rows("select key, state from delivery where ability = 'send' and instance in (?, ?)", *BLIND)
+        )
         sending = {key for key, state in states.items() if state == "sending"}
         self.may_unsure |= sending
         if not died:

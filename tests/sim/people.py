@@ -213,12 +213,12 @@ class People:
             return
         number = life.dice.choice(list(tickets))
         case = tickets[number]["case"]
-        words = life.dice.choice(("Votre commande est en route, elle arrive sous trois jours ouvrés.", "Bonjour, voyons."))
+        words = life.dice.choice(
+            ("Votre commande est en route, elle arrive sous trois jours ouvrés.", "Bonjour, voyons.")
+        )
         message_id = f"<a{len(self.replies)}@desk.example>"
         self.replies.append(AgentReply(desk, number, case, message_id, words))
-        to = life.rows(
-            "select i.value from cases c join identity i on i.id = c.identity_id where c.number = ?", case
-        )
+        to = life.rows("select i.value from cases c join identity i on i.id = c.identity_id where c.number = ?", case)
         life.tell(f"an agent answers in {desk} {number}: {message_id}")
         at = life.clock.now().isoformat()
         life.far.reply(desk, {"ticket": number, "text": words, "to": to[0][0], "id": message_id, "at": at})

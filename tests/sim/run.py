@@ -114,7 +114,8 @@ class Simulation:
         rows = self.life.rows("select key || ' ' || state from delivery where state in ('waiting', 'sending')")
         doubtful = "" if decided else "waits for its case"
         steps = self.life.rows(
-            "select 'step ' || raw_id || ' ' || stage from step where state = 'waiting' and reason != ?", doubtful or "-"
+            "select 'step ' || raw_id || ' ' || stage from step where state = 'waiting' and reason != ?",
+            doubtful or "-",
         )
         return [text for (text,) in (*rows, *steps)]
 
@@ -122,7 +123,9 @@ class Simulation:
         life = self.life
         well = all(one.retry_at(IN) is None for one in life.hub.instances.values())
         read = all(
-            life.rows("select 1 from cursor where instance = ? and json_extract(value, '$.n') = ?", name, len(box.mails))
+            life.rows(
+                "select 1 from cursor where instance = ? and json_extract(value, '$.n') = ?", name, len(box.mails)
+            )
             or not box.mails
             for name, box in life.far.boxes.items()
         )

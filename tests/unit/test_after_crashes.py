@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -149,3 +150,18 @@ def test_a_second_look_proposes_nothing_to_an_agent_who_answered(world, monkeypa
     world.go(2)
     assert rows(world, step) == []
     assert rows(world, suggestion) == []
+
+
+def test_words_read_again_do_not_double_those_the_case_begins_with(world, monkeypatch):
+    """The later mail's raw is older, as it was kept unread; both are planned in one look."""
+    world.mail(text="Je précise", refs=["<root@customer.example>"], broken=True)
+    world.mail(text=QUESTION, id="<root@customer.example>")
+    with monkeypatch.context() as patched:
+        patched.setattr("hub.engine.embedded.Embedded._start_plans", lambda _engine: None)
+        world.go(0.5)
+        real = json.loads
+        patched.setattr("tests.world.json.loads", lambda data: {**real(data), "broken": False})
+        replay.replay_raw(world.hub.store, world.clock.now())
+        world.go(0.5)
+    world.go(3)
+    assert world.far.words == [("1", "Je précise")]
