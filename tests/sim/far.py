@@ -120,6 +120,7 @@ class Far:
             take()
             return garbage() if callable(garbage) else garbage
         self._fail(call, mood, take)
+        return None
 
     def _leave(self, call: Call, take: Callable[[], Any]) -> None:
         """The request may leave and its sender die: it is then still at work over there for a while."""

@@ -132,6 +132,6 @@ def _acknowledgements_keep_their_caps(life: Life) -> None:
     for (address, _day), number in Counter((address, owed.get(key)) for key, address in sent.items()).items():
         if number > acknowledge.per_sender_day:
             life.wrong(f"{number} acknowledgements to {address} in a day")
-    for _day, number in Counter(owed.get(key) for key in sent).items():
+    for number in Counter(owed.get(key) for key in sent).values():
         if number > acknowledge.per_day:
             life.wrong(f"{number} acknowledgements in a day")

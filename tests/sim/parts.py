@@ -164,7 +164,7 @@ class Desk(CRM[Nothing]):
                 return far.open_ticket(side, case.number, effect.key, case.first_text)
             return str(number)
 
-        return str(far.call(side, "save_case", effect.key, take, garbage=lambda: self._nonsense()))
+        return str(far.call(side, "save_case", effect.key, take, garbage=self._nonsense))
 
     def _nonsense(self) -> Any:
         """An empty answer, or the number of somebody else's ticket."""

@@ -123,20 +123,34 @@ class People:
         self._post(mail)
 
     def last_words(self) -> None:
-        """Plain mails of strangers, one in each mailbox."""
-        for name in LAST:
+        """Plain mails of strangers: whoever is not well as far as the hub knows is called once more."""
+        ill = {name for name, one in self.life.hub.instances.items() if one.health.state != "green"}
+        boxes = {name.partition("-")[2] for name in LAST} & ill or ({"support"} if ill else set())
+        for box in sorted(boxes):
+            self.post_plain(f"last-{box}", (box,))
+
+    def post_plain(
+        self, person: str, boxes: tuple[str, ...], *, answers: Mail | None = None, broken: bool = False
+    ) -> Mail:
+        """A mail as told, with nothing left to chance but its words."""
+        if answers is None:
             self.threads += 1
-            self._post(self._mail(name, thread=self.threads, boxes=(name.partition("-")[2],)))
+        refs = (*answers.refs, answers.message_id) if answers is not None else ()
+        thread = answers.thread if answers is not None else self.threads
+        mail = self._mail(person, boxes=boxes, refs=refs, thread=thread, broken=broken)
+        self._post(mail)
+        return mail
 
     def _answer(self) -> None:
         dice = self.life.dice
         known = [one for one in self.mails.values() if one.thread is not None]
         if not known:
             return
-        earlier = dice.choice(known)
-        mail = self._mail(earlier.person, thread=earlier.thread, refs=(*earlier.refs, earlier.message_id))
-        mail.automatic, mail.hard = dice.random() < 0.1, dice.random() < 0.05
-        self._post(mail)
+        earlier = dice.choice(known[-3:] if dice.random() < 0.7 else known)
+        for _ in range(dice.choice((1, 1, 2, 3))):  # some write three mails where one would do
+            mail = self._mail(earlier.person, thread=earlier.thread, refs=(*earlier.refs, earlier.message_id))
+            mail.automatic, mail.hard = dice.random() < 0.1, dice.random() < 0.05
+            self._post(mail)
 
     def _answer_the_hub(self) -> None:
         """An acknowledgement came; somebody answers that, with a mail program that names nothing else."""

@@ -12,7 +12,7 @@ from tests.sim.judge import judge, judge_before_the_human
 from tests.sim.life import Life
 from tests.sim.people import People
 
-STEPS = 45
+STEPS = 36
 """Things that happen before everything heals."""
 PATIENCE = 1500
 """Turns in which a hub whose world is well must come to rest."""
