@@ -60,7 +60,7 @@ def does_not_wait() -> Iterator[None]:
 
 def never_looks() -> AbstractContextManager[Any]:
     """What was in flight is repeated without asking whether it is there."""
-    return mock.patch.object(deliver, "_look", lambda *_args: None)
+    return mock.patch.object(deliver, "_look", return_value=None)
 
 
 def repeats_the_unsure() -> AbstractContextManager[Any]:
@@ -87,7 +87,7 @@ def says_received_too_early() -> AbstractContextManager[Any]:
 
 def forgets_copies() -> AbstractContextManager[Any]:
     """The same mail in two mailboxes is two messages."""
-    return mock.patch("hub.pipeline.record._find_copies", lambda _connection, _said: None)
+    return mock.patch("hub.pipeline.record._find_copies", return_value=None)
 
 
 def trusts_new_numbers() -> AbstractContextManager[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hub.instances import IN
+from hub.instances import IN, OUT
 from tests.sim.admin import Admin, Fate
 from tests.sim.crash import Crash
 from tests.sim.judge import judge, judge_before_the_human
@@ -133,15 +133,20 @@ class Simulation:
         return well and read and pushed and not self._open(decided=decided) and not life.far.later and not life.hung
 
     def _until_due(self) -> float:
-        """Seconds until something is due, at least one: nobody waits for time that only passes."""
-        now = int(self.life.clock.now().timestamp() * 1000)
-        due = self.life.rows(
+        """Seconds until something happens by itself, here or over there: nobody waits for time that only passes."""
+        life = self.life
+        now = life.clock.now()
+        due = life.rows(
             "select min(due_at) from (select due_at from step where state = 'waiting' union all "
             "select due_at from delivery where state in ('waiting', 'sending'))"
         )[0][0]
-        if due is None or self.life.hung or self.life.far.later:
-            return 1.0
-        return max(1.0, (due - now) / 1000 + 0.01)
+        times = [due / 1000 - now.timestamp()] if due is not None else []
+        times += [one[0] - life.clock.true for one in life.far.later]
+        times += [one.until - life.clock.true for one in life.hung]
+        for one in life.hub.instances.values():
+            times += [(at - now).total_seconds() for side in (IN, OUT) if (at := one.retry_at(side)) is not None]
+        ahead = [seconds for seconds in times if seconds > 0]
+        return min(ahead, default=1.0) + 0.01
 
     def human(self) -> None:
         """A human decides whatever waits for one."""
