@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.engine import Connection
 
 from hub.engine.sources import Source, sources_of
 from hub.log import logger
@@ -172,12 +173,30 @@ class Embedded:
         )
         with self.parts.store.read() as connection:
             rows = connection.execute(due).all()
+            first = self._not_yet(connection, {row.case_id for row in rows if row.case_id is not None})
         groups: dict[str, list[int]] = {}
         for row in rows:
+            if row.raw_id > first.get(row.case_id, row.raw_id):
+                continue  # the customer said something before it
             key = f"plan/{row.case_id}" if row.case_id is not None else f"plan/raw{row.raw_id}"
             groups.setdefault(key, []).append(row.raw_id)
         for key, raw_ids in groups.items():
             self._submit(self._planners, key, self._plan, sorted(raw_ids))
+
+    def _not_yet(self, connection: Connection, cases: set[int]) -> dict[int | None, int]:
+        """By case, its oldest raw that is planned for the first time and not due yet.
+
+        It failed and waits, or the clock was set back. What the customer said later must not overtake it.
+        """
+        if not cases:
+            return {}
+        ahead = (
+            sa.select(step.c.case_id, sa.func.min(step.c.raw_id))
+            .where(step.c.state == "waiting", step.c.stage == "plan", step.c.due_at > self.parts.now())
+            .where(step.c.late == 0, step.c.case_id.in_(cases))
+            .group_by(step.c.case_id)
+        )
+        return dict(connection.execute(ahead).all())
 
     def _plan(self, raw_ids: list[int]) -> None:
         for raw_id in raw_ids:

@@ -99,9 +99,7 @@ def references_of(message: Message) -> list[str]:
     return [r[:500] for r in (*message.references, message.message_id) if r]
 
 
-def _choose(
-    one: Said, known: dict[str, list[Known]], there: dict[tuple[str, str], int], sender: int
-) -> int | None:
+def _choose(one: Said, known: dict[str, list[Known]], there: dict[tuple[str, str], int], sender: int) -> int | None:
     message = one.message
     if message.remote_case:
         return there.get((one.item.instance, message.remote_case))

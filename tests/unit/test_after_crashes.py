@@ -165,3 +165,29 @@ def test_words_read_again_do_not_double_those_the_case_begins_with(world, monkey
         world.go(0.5)
     world.go(3)
     assert world.far.words == [("1", "Je précise")]
+
+
+def test_a_clock_set_back_lets_no_later_words_overtake(world, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("hub.engine.embedded.Embedded._start_plans", lambda _engine: None)
+        world.mail(text=QUESTION, id="<root@customer.example>")
+        world.mail(text="Premièrement", refs=["<root@customer.example>"])
+        world.go(1)
+    world.clock.at -= timedelta(seconds=30)
+    world.mail(text="Deuxièmement", refs=["<root@customer.example>"])
+    world.go(40)
+    assert [text for _, text in world.far.words] == ["Premièrement", "Deuxièmement"]
+
+
+def test_a_desk_that_gives_no_number_has_a_bug(world, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Desk, "save_case", lambda *_args: "")
+        world.mail(text=QUESTION)
+        world.go(1)
+    assert [(one.ability, one.state) for one in rows(world, delivery, delivery.c.instance == "desk")] == [
+        ("save_case", "rejected"),
+        ("show", "held"),
+    ]
+    replay.replay_delivery(world.hub.store, world.clock.now())
+    world.go(2)
+    assert {one.state for one in rows(world, delivery, delivery.c.instance == "desk")} == {"done"}
