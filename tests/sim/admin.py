@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hub.pipeline.replay import replay_delivery, replay_raw, retry_now, settle_unsure
-from tests.sim.life import BLIND, Life
+from tests.sim.life import Life
 from tests.sim.moods import KINDS, SIDES
+from tests.sim.setting import BLIND
 
 
 class Admin:

@@ -86,6 +86,8 @@ class Far:
         self.meanwhile: Callable[[], None] = lambda: None
         self.told: Callable[[str], None] = lambda _what: None
         self.late_effects = True
+        self.known_tickets: Callable[[str], list[str]] = lambda _side: []
+        """The tickets whose number the hub has heard: a lie about others nobody could notice."""
 
     # -- calls -----------------------------------------------------------------------------
 

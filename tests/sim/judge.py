@@ -7,8 +7,9 @@ from typing import Any
 
 from tests.sim.judge_desks import judge_desks
 from tests.sim.judge_timeline import judge_timeline
-from tests.sim.life import BLIND, Life
+from tests.sim.life import Life
 from tests.sim.people import People
+from tests.sim.setting import BLIND
 
 THROUGH = ("ok", "lost", "hang", "bug", "garbage", "crash", "lost in a crash")
 """Outcomes of a call that may have got through."""

@@ -39,11 +39,13 @@ def judge_desks(life: Life, people: People) -> None:
 def _owed(life: Life, people: People) -> dict[str, Owed]:
     """By case number, from the timeline: the history before the hub owes nothing."""
     cases: dict[str, list[str]] = {}
-    for case, text in life.rows(
-        "select c.number, b.text from message m join message_body b on b.message_id = m.id "
+    came: dict[str, int] = {}
+    for case, text, raw_id in life.rows(
+        "select c.number, b.text, m.raw_id from message m join message_body b on b.message_id = m.id "
         "join cases c on c.id = m.case_id where m.direction = 'in' and m.state = 'ok' order by m.id"
     ):
         cases.setdefault(case, []).append(text)
+        came[text] = raw_id
     owed = {}
     for case, texts in cases.items():
         mails = [people.mails[text.rpartition(" ")[2]] for text in texts]
@@ -57,7 +59,7 @@ def _owed(life: Life, people: People) -> dict[str, Owed]:
         if spoken:
             comments = sum(1 for mail in mails if not mail.old and not mail.automatic)
             late = frozenset(mail.text for mail in mails if mail.hard)
-            owed[case] = Owed(texts[0], tuple(words), comments, late)
+            owed[case] = Owed(texts[0], tuple(sorted(words, key=came.__getitem__)), comments, late)
     return owed
 
 
@@ -81,7 +83,8 @@ def _one_case(life: Life, desk: str, case: str, wanted: Owed) -> None:
     orderly = [one.words for one in words if one.key not in unruly and one.words not in wanted.late]
     kept = set(orderly)
     if orderly != [text for text in wanted.words if text in kept]:
-        life.wrong(f"{desk} has the words of {case} in the order {[w[-4:] for w in orderly]}")
+        said = [text[-4:] for text in wanted.words if text in kept]
+        life.wrong(f"{desk} has the words of {case} in the order {[w[-4:] for w in orderly]}, said {said}")
     _comments_in_order(life, desk, case, [one.key for one in comments if one.key not in unruly])
 
 

@@ -8,9 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -24,120 +22,10 @@ from hub.registry import Registry
 from hub.sdk import Reply, Request, Unavailable
 from hub.store import Store
 from tests.sim.crash import Crash, Points, dying
-from tests.sim.far import Far, Hang
+from tests.sim.far import Far
 from tests.sim.parts import CLASSES, Here
-
-START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-SHM = Path("/dev/shm")
-BLIND = ("support", "contact")
-"""The instances whose sending cannot be looked for."""
-CONFIG = """
-[hub]
-data = "{data}"
-languages = ["fr", "en"]
-[answers]
-file = "{answers}"
-[acknowledge]
-per_sender_day = 2
-per_day = 9
-[channels.support]
-use = "post"
-timeout = "10s"
-[channels.contact]
-use = "post"
-timeout = "10s"
-[channels.box]
-use = "box"
-timeout = "10s"
-[channels.door]
-use = "door"
-[crm.desk]
-use = "desk"
-timeout = "10s"
-[crm.helpdesk]
-use = "helpdesk"
-timeout = "10s"
-[crm.files]
-use = "files"
-[matchers.words]
-use = "words"
-"""
-ANSWERS = """ref,title,language,text,phrasings
-retard,Où est ma commande ?,fr,"Votre commande est en route, elle arrive sous trois jours ouvrés.",Je n'ai rien reçu
-retour,Comment retourner un article ?,fr,"Renvoyez votre article sous trente jours avec le bon de retour.",
-"""
-
-
-class SimClock:
-    """The hub's clock: true time, and what somebody set it wrong by."""
-
-    def __init__(self) -> None:
-        self.true = 0.0
-        self.wrong = 0.0
-        self.passing: Callable[[], None] = lambda: None
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.true + self.wrong)
-
-    def monotonic(self) -> float:
-        return self.true
-
-    def wait(self, event: Any, seconds: float | None) -> bool:
-        self.pass_(seconds or 0)
-        return bool(event.is_set())
-
-    def pass_(self, seconds: float) -> None:
-        """Time passes, here and over there."""
-        self.true += seconds
-        self.passing()
-
-
-class Hung(Future[Any]):
-    """A call that outlives its limit; `let_go` ends it."""
-
-    def __init__(self, life: Life, hang: Hang) -> None:
-        super().__init__()
-        self.set_running_or_notify_cancel()
-        self.life, self.hang, self.until = life, hang, life.clock.true + hang.seconds
-
-    def result(self, timeout: float | None = None) -> Any:
-        self.life.while_hanging(timeout or 0)
-        if self.done():
-            return super().result()
-        raise TimeoutError
-
-
-class Inline:
-    """Threads that do the work at once, unless it hangs."""
-
-    def __init__(self, life: Life, size: int) -> None:
-        self.size, self._life = size, life
-
-    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*args))
-        except Hang as hang:
-            future = Hung(self._life, hang)
-            self._life.hung.append(future)
-        except Exception as error:  # noqa: BLE001 - as a future does
-            future.set_exception(error)
-        return future
-
-    def close(self) -> None: ...
-
-
-@cache
-def template() -> Path:
-    """A migrated database with its answers, made once a process and copied for each seed."""
-    folder = Path(tempfile.mkdtemp(prefix="sim", dir=SHM if SHM.is_dir() else None))
-    (folder / "answers.csv").write_text(ANSWERS, "utf-8")
-    file = folder / "hub.toml"
-    file.write_text(CONFIG.format(data=folder / "var", answers=folder / "answers.csv"), "utf-8")
-    Here.far = Far(random.Random(0), Points(), lambda: 0.0)
-    clock = SimClock()
-    open_hub(load(file), registry=Registry(_components=CLASSES), clock=clock, rng=random.Random(0)).stop()
-    return folder
+from tests.sim.setting import BLIND, CONFIG, template
+from tests.sim.threads import START, Hung, Inline, SimClock
 
 
 class Life:
@@ -171,6 +59,9 @@ class Life:
         self.disk_trouble = 0.0
         self.far.told = self.points.told = self.tell
         self.far.meanwhile = self.meanwhile
+        self.far.known_tickets = lambda side: [
+            number for (number,) in self.rows("select remote_id from case_ref where instance = ? order by 1", side)
+        ]
         self.points.disk = self._disk
         self.clock.passing = self._time_passed
         self._store = dying(self.points)

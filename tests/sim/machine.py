@@ -10,9 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from hub.log import configure
 from tests.sim.judge import judge_always
-from tests.sim.life import BLIND
 from tests.sim.moods import KINDS, SIDES
 from tests.sim.run import Simulation
+from tests.sim.setting import BLIND
 
 
 class Operations(RuleBasedStateMachine):

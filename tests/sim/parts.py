@@ -166,10 +166,9 @@ class Desk(CRM[Nothing]):
 
         return str(far.call(side, "save_case", effect.key, take, garbage=self._nonsense))
 
-    def _nonsense(self) -> Any:
-        """An empty answer, or the number of somebody else's ticket."""
-        tickets = Here.far.tickets[self.context.id]
-        return Here.far.dice.choice(["1", *tickets])
+    def _nonsense(self) -> str:
+        """An empty answer, or the number of a ticket that the hub knows as another case's."""
+        return Here.far.dice.choice(["", *Here.far.known_tickets(self.context.id)])
 
     def add_message(self, case: Any, message: Any, effect: Any) -> str:
         return self._write("add_message", effect, message.text)

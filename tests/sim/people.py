@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from hub.knowledge.answers import approved, change_wording, retire_answer
 from hub.sdk import Identity, Profile, Rejected, Request
-from tests.sim.life import START, Life
+from tests.sim.life import Life
+from tests.sim.threads import START
 
 PERSONS = {
     "alice": ("alice@customer.example", "alice.b@elsewhere.example"),
