@@ -22,6 +22,7 @@ from hub.log import logger
 from hub.making import build
 from hub.pipeline.accept import BUSY, accept
 from hub.pipeline.parts import Parts
+from hub.pipeline.settle import interrupted
 from hub.pipeline.suggest import Answers
 from hub.reading import Readers
 from hub.reading.children import Children
@@ -152,6 +153,8 @@ def open_hub(
         instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
         first = _first_start(store, clock.now())
         parts = Parts(config, store, clock, rng, instances, first, stop, readers())
+        if engine:
+            interrupted(parts)
         answers = Answers(parts)
         works = make_engine(config, parts, answers, threads) if engine else None
         return Hub(config, store, clock, registry, instances, broken, key, parts, answers, works, lock, stop)

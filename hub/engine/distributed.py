@@ -26,6 +26,7 @@ from hub.engine.polling import Polling
 from hub.engine.troubles import Troubles
 from hub.log import logger
 from hub.pipeline.parts import Parts
+from hub.pipeline.settle import interrupted
 from hub.pipeline.suggest import Answers
 from hub.store.base import from_ms
 from hub.store.lanes import PLANNING, READING, take_due
@@ -166,6 +167,9 @@ class Distributed:
         while True:
             for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED):
                 with contextlib.suppress(Exception):  # it ended meanwhile, or another worker was quicker
+                    kind, _, rest = (job.lock or "").partition("/")
+                    if kind == "out":  # before anybody drains it again
+                        await asyncio.to_thread(interrupted, self.parts, rest)
                     await app.job_manager.retry_job(job)
                     logger().warning("took over what another worker left", lane=job.lock)
             await asyncio.sleep(RESCUE)

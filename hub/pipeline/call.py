@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hub.instances import Instance
+from hub.instances import Bug, Instance
 from hub.pipeline.build import build_case, build_message, build_suggestions
 from hub.pipeline.parts import Parts
 from hub.sdk import (
@@ -51,7 +51,10 @@ def call_ability(parts: Parts, instance: Instance, head: sa.Row[Any]) -> str:
         suggestions = build_suggestions(connection, head.message_id)
     if head.ability == "save_case":
         assert isinstance(component, KeepsCases)
-        return instance.call(component.save_case, of_case, effect, once=head.key, paid=True)
+        number = instance.call(component.save_case, of_case, effect, once=head.key, paid=True)
+        if not number:  # what follows could not say which case it is for
+            raise Bug(f"{component.name} gave the case no number")
+        return number
     if head.ability == "add_message":
         assert isinstance(component, AddsMessages)
         return instance.call(component.add_message, of_case, said, effect, once=head.key, paid=True)

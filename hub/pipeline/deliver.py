@@ -192,7 +192,9 @@ def _away(parts: Parts, instance: Instance, head: sa.Row[Any], error: Unavailabl
         return True
     if error.maybe_done:
         wait = max(wait, getattr(instance.component, "settle", 0.0))
-    set_state(parts, head.id, "waiting", str(error), due_in=wait, attempts=head.attempts + 1)
+    # It may still be at work over there: "sending", so that nobody's "retry now" looks too early.
+    state = "sending" if error.maybe_done else "waiting"
+    set_state(parts, head.id, state, str(error), due_in=wait, attempts=head.attempts + 1)
     return False
 
 

@@ -32,7 +32,24 @@ def due_plans(connection: Connection, now: datetime, limit: int, *where: sa.Colu
     found: list[Any] = list(connection.execute(due.where(step.c.turn_at <= now).limit(limit)))
     if len(found) < limit:
         found += connection.execute(due.where(step.c.turn_at > now).limit(limit - len(found)))
-    return found
+    first = _not_yet(connection, now, {row.case_id for row in found if row.case_id is not None})
+    return [row for row in found if row.raw_id <= first.get(row.case_id, row.raw_id)]
+
+
+def _not_yet(connection: Connection, now: datetime, cases: set[int]) -> dict[int | None, int]:
+    """By case, its oldest raw that is planned for the first time and not due yet.
+
+    It failed and waits, or the clock was set back. What the customer said later must not overtake it.
+    """
+    if not cases:
+        return {}
+    ahead = (
+        sa.select(step.c.case_id, sa.func.min(step.c.raw_id))
+        .where(step.c.state == "waiting", step.c.stage == "plan", step.c.due_at > now)
+        .where(step.c.late == 0, step.c.case_id.in_(cases))
+        .group_by(step.c.case_id)
+    )
+    return dict(connection.execute(ahead).all())
 
 
 def plan_raws(parts: Parts, answers: Answers, raw_ids: Sequence[int]) -> None:

@@ -133,8 +133,21 @@ def _keep_suggestions(connection: Connection, parts: Parts, said: sa.Row[Any], f
         }
         for one in found
     ]
-    if rows and not known:  # a second look does not change what agents were already shown
+    # A second look does not change what agents were already shown, and proposes nothing to those who answered.
+    if rows and not known and not _is_answered(connection, said):
         connection.execute(sa.insert(suggestion), rows)
+
+
+def _is_answered(connection: Connection, said: sa.Row[Any]) -> bool:
+    """Did an agent answer already? Nobody would ever say what became of a suggestion that came later."""
+    reply = sa.select(message.c.id).where(
+        message.c.case_id == said.case_id,
+        message.c.direction == str(Direction.OUT),
+        message.c.raw_id.is_not(None),
+        message.c.automatic == "",
+        message.c.id > said.id,
+    )
+    return connection.scalar(reply.limit(1)) is not None
 
 
 def _owe_desks(
@@ -153,8 +166,8 @@ def _owe_desks(
         owe(connection, parts, desk, "save_case", of_case, said, turn, suffix=f"/late{late}" if late else "")
         if late:
             continue
-        further = first is not None or _is_further(connection, said)
-        if further and desk.has("AddsMessages") and said.instance != desk.id:
+        # Not "is the case over there?": a plan may be made twice, or after that of later words.
+        if _is_further(connection, said) and desk.has("AddsMessages") and said.instance != desk.id:
             owe(connection, parts, desk, "add_message", of_case, said, turn)
         if desk.has("ShowsSuggestions") and not said.automatic:
             owe(connection, parts, desk, "show", of_case, said, turn)

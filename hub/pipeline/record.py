@@ -5,8 +5,8 @@ When the page fails, its raws are tried one by one, and the culprit alone is set
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -22,9 +22,12 @@ from hub.rules.language import detect
 from hub.rules.orders import find_orders
 from hub.sdk import Direction, Event
 from hub.store import ILL, alone, upsert
-from hub.store.cases import case
+from hub.store.cases import case, delivery
 from hub.store.intake import message, message_copy, step
 from hub.store.lanes import lanes_of_raws
+
+FIRST_DOUBT, DOUBT = timedelta(seconds=2), timedelta(days=7)
+"""How soon, and for how long, an agent's words on an unknown ticket are looked at again."""
 
 
 def record_page(parts: Parts, instance: str) -> int:
@@ -81,7 +84,8 @@ def _record(parts: Parts, items: Sequence[Item]) -> None:
         for one in kept:
             if one.message.bounced:
                 mark_undeliverable(connection, one.message.bounced, one.message.subject)
-        _next_steps(connection, page, kept, now)
+        later = _until_the_case_is_known(connection, page, now)
+        _next_steps(connection, page, kept, {*page.raw_ids} - later, now)
         parts.store.wake(connection, lanes_of_raws(connection, page.raw_ids))
 
 
@@ -155,8 +159,32 @@ def _touch_cases(connection: Connection, kept: Sequence[Said], now: datetime) ->
         )
 
 
-def _next_steps(connection: Connection, page: Page, kept: Sequence[Said], now: datetime) -> None:
-    """What is left to do goes on as `plan`; the rows of everything else go."""
+def _until_the_case_is_known(connection: Connection, page: Page, now: datetime) -> set[int]:
+    """Raws to read again later: said on a ticket that may be ours, whose number we may not have heard yet.
+
+    An agent is quicker than a lost answer. What was said on a desk's other tickets is read a few times
+    more for it, at doubling distances, and only while a case is on its way to that desk.
+    """
+    later: set[int] = set()
+    for item in {one.item.raw_id: one.item for one in page.said if one.orphan}.values():
+        age = now - item.received_at
+        doubtful = sa.select(delivery.c.id).where(
+            delivery.c.instance == item.instance,
+            delivery.c.state.in_(("waiting", "sending", "rejected", "unsure")),
+            delivery.c.ability == "save_case",
+            delivery.c.attempts > 0,
+        )
+        if age < DOUBT and len(item.said) == 1 and connection.scalar(doubtful.limit(1)) is not None:
+            later.add(item.raw_id)
+            again = sa.update(step).where(step.c.raw_id == item.raw_id)
+            connection.execute(again.values(due_at=now + max(FIRST_DOUBT, age), reason="waits for its case"))
+    return later
+
+
+def _next_steps(
+    connection: Connection, page: Page, kept: Sequence[Said], through: Collection[int], now: datetime
+) -> None:
+    """What is left to do goes on as `plan`; the rows of everything else that is `through` go."""
     onward: dict[int, int | None] = {h.item.raw_id: None for h in page.happened}
     onward |= {one.item.raw_id: one.case_id for one in kept}
     if onward:
@@ -166,6 +194,6 @@ def _next_steps(connection: Connection, page: Page, kept: Sequence[Said], now: d
             .values(stage="plan", case_id=sa.bindparam("of_case"), attempts=0, due_at=now, reason=""),
             [{"which": raw_id, "of_case": case_id} for raw_id, case_id in onward.items()],
         )
-    gone = [raw_id for raw_id in page.raw_ids if raw_id not in onward]
+    gone = [raw_id for raw_id in through if raw_id not in onward]
     if gone:
         connection.execute(sa.delete(step).where(step.c.raw_id.in_(gone)))

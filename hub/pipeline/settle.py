@@ -14,7 +14,8 @@ from hub.store import upsert
 from hub.store.alerts import raise_alert
 from hub.store.base import At
 from hub.store.cases import case, case_ref, delivery
-from hub.store.intake import message, message_ref
+from hub.store.intake import message, message_ref, step
+from hub.store.lanes import OPEN, read_lane
 
 
 def set_state(
@@ -53,6 +54,10 @@ def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> No
                 insert.on_conflict_do_update(index_elements=["case_id", "instance"], set_={"remote_id": result})
             )
             _release(connection, head)
+            # Agents' words on this ticket may have come before we knew its number (hub/pipeline/record.py).
+            early = sa.and_(step.c.state == "waiting", step.c.stage == "read", step.c.instance == instance.id)
+            if connection.execute(sa.update(step).where(early, step.c.due_at > now).values(due_at=now)).rowcount:
+                parts.store.wake(connection, [read_lane(instance.id)])
         elif head.ability == "send":
             _sent(connection, parts, head, result)
 
@@ -74,6 +79,26 @@ def _sent(connection: Connection, parts: Parts, head: sa.Row[Any], message_id: s
     connection.execute(sa.update(case).where(case.c.id == head.case_id).values(acknowledged_at=now))
     insert = upsert(connection, message_ref).values(ref=message_id[:500], case_id=head.case_id, own=True)
     connection.execute(insert.on_conflict_do_nothing())
+
+
+def interrupted(parts: Parts, lane: str = "") -> None:
+    """A process starts: what an earlier one had begun may still be at work over there, from its end on.
+
+    The time on the row counts from the call's beginning, and the call may have lasted until now.
+    With `lane`, of this lane alone: its worker has died.
+    """
+    now = parts.now()
+    with parts.store.write() as connection:
+        for instance in parts.having("Finds"):
+            settled = now + timedelta(seconds=getattr(instance.component, "settle", 0.0))
+            begun = sa.and_(delivery.c.state.in_(OPEN), delivery.c.attempts > 0)
+            if lane:
+                begun = sa.and_(begun, delivery.c.lane == lane)
+            connection.execute(
+                sa.update(delivery)
+                .where(delivery.c.instance == instance.id, begun, delivery.c.due_at < settled)
+                .values(due_at=settled)
+            )
 
 
 def unsure(parts: Parts, head: sa.Row[Any], reason: str) -> None:

@@ -47,6 +47,16 @@ class Said:
         return key if len(key) <= 64 else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A case that knows a Message-ID: as a mail's own (`own`), or only named by one. `identity_id` opened it."""
+
+    case_id: int
+    opened: int
+    own: bool
+    identity_id: int
+
+
 @dataclass(slots=True)
 class Happened:
     """An event on its way to the timeline."""
@@ -75,13 +85,15 @@ def thread(connection: Connection, parts: Parts, said: Sequence[Said], ids: dict
     for one in said:
         if one.copy_of is not None:
             continue
-        one.case_id = _choose(one, known, there) or numbered.get(id(one))
+        sender = ids[one.customer.kind, one.customer.value]
+        one.case_id = _choose(one, known, there, sender) or numbered.get(id(one))
         if one.case_id is None and _opens(one):
             opened.append(one)
             one.case_id = -len(opened)  # stands for the row that is about to be made
         if one.case_id is not None:
             for reference in references_of(one.message):
-                known.setdefault(reference, []).append((one.case_id, to_ms(now)))
+                own = reference == one.message.message_id
+                known.setdefault(reference, []).append(Known(one.case_id, to_ms(now), own, sender))
     numbers = _open(connection, parts, opened, ids)
     for one in said:
         if one.case_id is not None and one.case_id < 0:
@@ -94,13 +106,27 @@ def references_of(message: Message) -> list[str]:
     return [r[:500] for r in (*message.references, message.message_id) if r]
 
 
-def _choose(one: Said, known: dict[str, list[tuple[int, int]]], there: dict[tuple[str, str], int]) -> int | None:
+def _choose(one: Said, known: dict[str, list[Known]], there: dict[tuple[str, str], int], sender: int) -> int | None:
     message = one.message
     if message.remote_case:
         return there.get((one.item.instance, message.remote_case))
     if message.opens_case:
         return None
-    return threading.choose(references_of(message), known)
+    references = references_of(message)
+    evidence = {r: _evidence(message, known.get(r, []), r, sender) for r in references}
+    return threading.choose(references, evidence)
+
+
+def _evidence(message: Message, known: list[Known], reference: str, sender: int) -> list[tuple[int, int]]:
+    """The cases that `reference` leads this sender to.
+
+    Some mail programs give every mail the same Message-ID: that somebody else's mail bears it too proves nothing.
+    """
+    if reference == message.message_id and reference not in message.references:
+        known = [k for k in known if not k.own or k.identity_id == sender]
+    if len({k.identity_id for k in known if k.own}) > 1:
+        known = [k for k in known if k.identity_id == sender] or known
+    return [(k.case_id, k.opened) for k in known]
 
 
 def _named_in_subject(
@@ -156,17 +182,17 @@ def _remote_cases(connection: Connection, said: Sequence[Said]) -> dict[tuple[st
     return found
 
 
-def _known_refs(connection: Connection, said: Sequence[Said]) -> dict[str, list[tuple[int, int]]]:
+def _known_refs(connection: Connection, said: Sequence[Said]) -> dict[str, list[Known]]:
     wanted = {r for one in said if one.copy_of is None for r in references_of(one.message)}
-    known: dict[str, list[tuple[int, int]]] = {}
+    known: dict[str, list[Known]] = {}
     if wanted:
         rows = connection.execute(
-            sa.select(message_ref.c.ref, message_ref.c.case_id, case.c.opened_at)
+            sa.select(message_ref.c.ref, message_ref.c.case_id, case.c.opened_at, message_ref.c.own, case.c.identity_id)
             .join(case, case.c.id == message_ref.c.case_id)
             .where(message_ref.c.ref.in_(wanted))
         )
-        for reference, number, opened in rows:
-            known.setdefault(reference, []).append((number, to_ms(opened)))
+        for reference, number, opened, own, identity_id in rows:
+            known.setdefault(reference, []).append(Known(number, to_ms(opened), own, identity_id))
     return known
 
 
@@ -229,7 +255,8 @@ def _keep_refs(connection: Connection, said: Sequence[Said]) -> None:
                 rows[reference, one.case_id] = own or rows.get((reference, one.case_id), False)
     if rows:
         insert = upsert(connection, message_ref)
+        news = sa.and_(insert.excluded.own, sa.not_(message_ref.c.own))  # it was named before it came
         connection.execute(
-            insert.on_conflict_do_nothing(),
+            insert.on_conflict_do_update(index_elements=["ref", "case_id"], set_={"own": True}, where=news),
             [{"ref": r, "case_id": c, "own": own} for (r, c), own in rows.items()],
         )
