@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import requests
+import sqlalchemy as sa
 
 from hub.circuit import RED_RETRY, Circuit, Health, worst
 from hub.clock import Clock
@@ -56,6 +57,7 @@ class Instance:
         self._lock = threading.Lock()
         self._hung = 0
         self._under_way: set[str] = set()
+        self._kept = ("green", "")  # what the disk says of our health: hub/making.py wrote it
         self._circuits = {side: Circuit(lend.clock, lend.random) for side in (IN, OUT)}
 
     def has(self, ability: str) -> bool:
@@ -161,7 +163,7 @@ class Instance:
             after = self.health
         if before.state != "green" and after.state == "green":
             self.log.info("returned", after_seconds=round((after.since - before.since).total_seconds(), 1))
-        self._keep_if_moved(before, after)
+        self._keep_if_moved(after)
 
     def failed(self, error: BaseException, side: str = OUT) -> None:
         """Note what a call ran into. Rejected is an answer like any other."""
@@ -193,12 +195,17 @@ class Instance:
             after = self.health
         if before.state != after.state:
             self.log.warning("gone" if after.state == "amber" else "needs attention", reason=after.reason)
-        self._keep_if_moved(before, after)
+        self._keep_if_moved(after)
         return (own.state, own.reason) != (state, reason)
 
-    def _keep_if_moved(self, before: Health, after: Health) -> None:
-        if (before.state, before.reason) != (after.state, after.reason):
+    def _keep_if_moved(self, after: Health) -> None:
+        """Write the health where the disk says another; one that could not be written is tried at the next call."""
+        if (after.state, after.reason) == self._kept:
+            return
+        try:
             self._keep()
+        except sa.exc.SQLAlchemyError as error:  # the answer that a call brought is worth more than this row
+            self.log.debug("health not written", error=type(error).__name__)
 
     def _keep(self) -> None:
         """Write the health where the admin pages read it; raise or close the alert."""
@@ -212,6 +219,7 @@ class Instance:
                 raise_alert(connection, f"instance:{self.id}", h.reason, h.since, self.id)
             elif h.state == "green":
                 close_alert(connection, f"instance:{self.id}", h.since)
+        self._kept = (h.state, h.reason)
 
     def begin_close(self) -> Future[None]:
         """Start closing the component, on a thread of its own: those for calls may all be stuck."""
