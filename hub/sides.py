@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from hub.circuit import Health, bad, good, probing, worst
 from hub.clock import Clock
-from hub.store import Store
+from hub.store import ILL, Store
 from hub.store.sides import MAKE, load_side, save_side
 
 IN, OUT = "in", "out"
@@ -31,6 +31,8 @@ class Sides:
         self._lock = threading.Lock()
         self._known = {side: Health("green", clock.now()) for side in (IN, OUT)}
         self._told_at = clock.now()
+        self._unwritten: set[str] = set()
+        """Sides whose change the database refused: written at the next call."""
 
     def __getitem__(self, side: str) -> Health:
         return self._known[side]
@@ -59,7 +61,8 @@ class Sides:
     def good(self, side: str) -> tuple[Health, Health]:
         """The far side answered; returns the whole before and after."""
         before, now = self.whole(), self._clock.now()
-        if self._known[side].state == "green" and now < self._told_at + SEEN_EVERY:
+        told = now < self._told_at + SEEN_EVERY and side not in self._unwritten
+        if self._known[side].state == "green" and told:
             self._known[side] = good(self._known[side], now)
         else:
             self._told_at = now
@@ -76,18 +79,27 @@ class Sides:
         """What other processes found out. Ours is as new where it was changed since the rows were read."""
         with self._lock:
             for side, row in rows.items():
-                if side != MAKE:
+                if side != MAKE and side not in self._unwritten:
                     seen = self._known[side].seen_at
                     newest = max(row.seen_at, seen) if row.seen_at and seen else row.seen_at or seen
                     self._known[side] = replace(row, seen_at=newest)
 
     def _changed(self, side: str, change: Callable[[Health, datetime], Health]) -> Health | None:
         """The row after `change`; None where it stands as it was."""
-        with self._lock, self._store.write() as connection:
-            row = load_side(connection, self._name, side, self._known[side])
-            after = change(row, self._clock.now())
+        with self._lock:
+            try:
+                with self._store.write() as connection:
+                    row = load_side(connection, self._name, side, self._known[side])
+                    # What could not be written is newer than the row.
+                    row = self._known[side] if side in self._unwritten else row
+                    after = change(row, self._clock.now())
+                    if after != row or side in self._unwritten:
+                        save_side(connection, self._name, side, after)
+            except ILL:  # the answer that a call brought is worth more than this row
+                self._unwritten.add(side)
+                row = self._known[side]
+                after = change(row, self._clock.now())
+            else:
+                self._unwritten.discard(side)
             self._known[side] = after
-            if after == row:
-                return None
-            save_side(connection, self._name, side, after)
-            return after
+            return after if after != row else None

@@ -11,8 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from hub.pipeline import replay
-from hub.sdk import Unavailable
+from hub.sdk import AuthError, Unavailable
 from hub.store.cases import delivery, suggestion
+from hub.store.health import alert
 from hub.store.intake import message, step
 from tests.world import Desk, World
 
@@ -191,3 +192,18 @@ def test_a_desk_that_gives_no_number_has_a_bug(world, monkeypatch):
     replay.replay_delivery(world.hub.store, world.clock.now())
     world.go(2)
     assert {one.state for one in rows(world, delivery, delivery.c.instance == "desk")} == {"done"}
+
+
+def test_health_that_could_not_be_written_is_written_at_the_next_call(world, monkeypatch):
+    desk = world.hub.instances["desk"]
+    desk.failed(AuthError("the password was refused"))
+
+    def full(*_args: Any, **_kwargs: Any) -> Any:
+        raise sa.exc.OperationalError("COMMIT", {}, Exception("disk I/O error"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.hub.store, "write", full)
+        assert desk.call(lambda: "answer") == "answer"
+    assert rows(world, alert, alert.c.closed_at.is_(None))
+    desk.call(lambda: "answer")
+    assert rows(world, alert, alert.c.closed_at.is_(None)) == []
