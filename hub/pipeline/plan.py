@@ -20,6 +20,7 @@ from hub.pipeline.enrich import enrich, verify_orders
 from hub.pipeline.owe import owe, owe_acknowledgement
 from hub.pipeline.parts import Parts
 from hub.pipeline.replies import answered
+from hub.pipeline.restored import doubt
 from hub.pipeline.suggest import Answers, suggest
 from hub.pipeline.voices import desks_of
 from hub.rules.dates import parse_date
@@ -113,6 +114,7 @@ def _write(parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion], late: i
         _owe_desks(connection, parts, seen, said, late)
         if not late:
             _owe_channel(connection, parts, seen, said, who, drafts=bool(found))
+        doubt(connection, parts, said)
     return True
 
 

@@ -23,6 +23,7 @@ DEVELOPERS = {
     "hub/daemon.py": "ends the start: there is no page yet",
     "hub/engine/lock.py": "ends the start: there is no page yet",
     "hub/store/migrate.py": "ends the start: there is no page yet",
+    "hub/store/backup.py": "answers `tresse backup` and `tresse restore`",
     "hub/store/session.py": "ends the start: there is no page yet",
     "hub/store/access.py": "answers `tresse login` and `tresse token`",
     "hub/store/agents.py": "answers `tresse agents`",
