@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import answers, backup, checking, documents, people, plugins, running, timeline, work
+from hub.cli import alerts, answers, backup, checking, documents, people, plugins, running, timeline, work
 from hub.cli.ground import PROBLEMS, fail
 from hub.sdk import PROJECT, TresseError
 
@@ -50,7 +50,7 @@ def start(
         typer.echo(FIRST_STEPS)
 
 
-for group in (running, checking, plugins, timeline, answers, work, people, backup, documents):
+for group in (running, checking, plugins, timeline, answers, work, alerts, people, backup, documents):
     group.add_to(app)
 
 

@@ -16,6 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from hub.engine.sources import Source, sources_of
+from hub.engine.telling import Telling
 from hub.log import logger
 from hub.pipeline.deliver import drain, due_lanes
 from hub.pipeline.parts import Parts
@@ -55,6 +56,7 @@ class Embedded:
         self._idle = threading.Condition(self._lock)
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(1)})
         self._dispatcher: threading.Thread | None = None
+        self._telling = Telling(parts, threads)
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -153,6 +155,7 @@ class Embedded:
         worked = record_page(self.parts) > 0
         self._start_plans()
         self._start_lanes()
+        self._telling.look()
         return worked
 
     def _start_plans(self) -> None:
