@@ -83,7 +83,7 @@ def restore(
     until = _time(stopped, loaded, at)
     done = _mark_alone(loaded, at, until) if source is None else _put(loaded, source, at, until, force=force)
     done["seconds"] = round(time.monotonic() - began, 2)
-    done["minutes_at_risk"] = round(max(0.0, (until - done["taken_at"]).total_seconds()) / 60, 1)
+    done["minutes_at_risk"] = round(max(0.0, (until - done["taken_at"]).total_seconds()) / 60, 2)
     if json_output:
         show_json(done)
     else:
