@@ -96,7 +96,7 @@ def test_the_timer_has_its_service() -> None:
 
 
 def test_the_image_is_made_of_what_is_there() -> None:
-    ignored = (ROOT / ".containerignore").read_text("utf-8").split()
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").split()
     for copied in said("COPY"):
         if copied.startswith("--from"):
             continue

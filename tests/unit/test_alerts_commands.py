@@ -70,7 +70,7 @@ def test_the_command_lists_what_is_open(open_world, receiver, tresse):
     alarm(world)
     assert "password is refused" in tresse(world, "alerts")[1]
     listed = json.loads(tresse(world, "alerts", "--json")[1])["alerts"]
-    assert [a["key"] for a in listed] == ["instance:desk"]
+    assert [a["key"] for a in listed] == ["some-cause"]
     code, _, err = tresse(world, "alerts", "test")
     assert code == 1
     assert "[alerts]" in err

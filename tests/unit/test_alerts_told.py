@@ -53,12 +53,12 @@ def webhook(receiver: Receiver, more: str = "") -> str:
     return f'webhook = "{receiver.url}"\nsecret = "{SECRET}"\n{more}'
 
 
-def alarm(world: World, text: str = "the password is refused", key: str = "instance:desk") -> None:
+def alarm(world: World, text: str = "the password is refused", key: str = "some-cause") -> None:
     with world.hub.store.write() as connection:
         raise_alert(connection, key, text, world.clock.now(), "desk")
 
 
-def calm(world: World, key: str = "instance:desk") -> None:
+def calm(world: World, key: str = "some-cause") -> None:
     with world.hub.store.write() as connection:
         close_alert(connection, key, world.clock.now())
 
