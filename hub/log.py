@@ -28,8 +28,13 @@ def _hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
         if any(word in name.lower() for word in _SECRET_WORDS):
             event[name] = "***"
         elif isinstance(value, str) and "@" in value:
-            event[name] = _ADDRESS.sub("***@", value)
+            event[name] = masked(value)
     return event
+
+
+def masked(text: str) -> str:
+    """`text` without the part of an e-mail address that names a person."""
+    return _ADDRESS.sub("***@", text)
 
 
 def configure(level: str = "INFO", style: str = "line") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hub.check.fixing import fix
-from hub.check.live import ask_all
+from hub.check.live import ask_all, ask_webhook
 from hub.check.reading import house, house_notices, section_against, sections_of_a_broken_file
 from hub.check.report import Report, Result, Tell
 from hub.config import ConfigErrors, Problem, Section, load
@@ -38,5 +38,6 @@ def check(path: Path, *, live: bool, registry: Registry, tell: Tell = lambda _: 
         if settings is not None and result.ok:
             sound.append((section, settings))
     if live:
+        ask_webhook(config, add)
         ask_all(config, sound, registry, add)
     return report

@@ -7,12 +7,15 @@ out is told to whoever asked, and never written into the health of the daemon's 
 from __future__ import annotations
 
 import random
+import socket
+import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -47,6 +50,23 @@ def ask_all(config: Config, sound: list[tuple[Section, Settings]], registry: Reg
                 add(future.result(max(0.0, began + limit - lend.clock.monotonic())))
             except TimeoutError:
                 add(Result(section.path, (Problem(section.path, f"no answer within {limit:g} s"),), live=True))
+
+
+def ask_webhook(config: Config, add: Tell) -> None:
+    """Whether somebody answers where alerts are posted: connects, proves the certificate, sends nothing."""
+    parts = urlsplit(config.alerts.webhook)
+    if not parts.hostname:
+        return
+    secure = parts.scheme == "https"
+    try:
+        with socket.create_connection((parts.hostname, parts.port or (443 if secure else 80)), 10) as line:
+            if secure:
+                ssl.create_default_context().wrap_socket(line, server_hostname=parts.hostname).close()
+    except OSError as error:  # ssl.SSLError is one
+        problem = Problem("alerts.webhook", f"{parts.hostname} cannot be reached: {error}")
+        add(Result("alerts", (problem,), live=True))
+    else:
+        add(Result("alerts", live=True))
 
 
 def _ask(section: Section, settings: Settings, config: Config, registry: Registry, lend: Lend) -> Result:

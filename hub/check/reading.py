@@ -81,6 +81,13 @@ def _is_desk_for(crm: Section, channel: Section, registry: Registry) -> bool:
         return False
 
 
+def _sends(section: Section, registry: Registry) -> bool:
+    try:
+        return section.options.enabled and "Sends" in abilities_of(registry.component(section.kind, section.use))
+    except ConfigError:
+        return False
+
+
 def house(config: Config) -> Iterator[Problem]:
     """What is wrong with the hub's own tables beyond their form."""
     data = config.hub.data
@@ -88,6 +95,7 @@ def house(config: Config) -> Iterator[Problem]:
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         yield Problem("hub.data", f"cannot write to {there}", "give the directory to the user the hub runs as")
     yield from _database(config)
+    yield from _via(config)
     file = config.answers.file
     if file is not None:
         yield from _answers(file)
@@ -106,6 +114,14 @@ def _database(config: Config) -> Iterator[Problem]:
         yield Problem("database.url", "is not a database URL", 'for example "postgresql+psycopg://hub@localhost/hub"')
 
 
+def _via(config: Config) -> Iterator[Problem]:
+    """Alerts by mail go through a channel: is the named one there?"""
+    channels = [s.id for s in config.sections if s.kind == "channels" and s.options.enabled]
+    via = config.alerts.via
+    if via and via not in channels:
+        yield Problem("alerts.via", f"there is no [channels.{via}]", did_you_mean(via, channels))
+
+
 def _answers(file: Path) -> Iterator[Problem]:
     try:
         read_answers(file)
@@ -120,6 +136,8 @@ def house_notices(config: Config, registry: Registry) -> Iterator[Problem]:
             yield Problem(f"plugin {record.name}", f"was not loaded: {why}", f"it comes with {record.distribution}")
     if not any(s.kind == "channels" and s.options.enabled for s in config.sections):
         yield Problem("channels", "no channel is configured, so nothing comes in", "add [channels.NAME]")
+    if config.alerts.mail and not any(_sends(s, registry) for s in config.sections if s.kind == "channels"):
+        yield Problem("alerts.mail", "no channel can send a mail, so nobody is written to", "add [channels.NAME]")
     for language in config.hub.languages:
         if language not in catalogue()["customers.acknowledgement.subject"]:
             yield Problem("hub.languages", f'no acknowledgement is written in "{language}"', "English is sent instead")

@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import answers, checking, documents, instances, people, plugins, running, timeline, work
+from hub.cli import (
+    alerts,
+    answers,
+    backup,
+    checking,
+    documents,
+    instances,
+    people,
+    plugins,
+    running,
+    timeline,
+    work,
+)
 from hub.cli.ground import PROBLEMS, fail
 from hub.sdk import PROJECT, TresseError
 
@@ -50,7 +62,7 @@ def start(
         typer.echo(FIRST_STEPS)
 
 
-for group in (running, checking, plugins, timeline, answers, instances, work, people, documents):
+for group in (running, checking, plugins, timeline, answers, instances, work, alerts, people, backup, documents):
     group.add_to(app)
 
 

@@ -75,6 +75,8 @@ def _below(group: Any, path: str) -> list[str]:
     for name, command in group.commands.items():
         title = f"{path} {name}"
         if hasattr(command, "commands"):
+            if command.invoke_without_command:  # a group that is a command as well
+                parts += [f"## `{title}`", f"{command.help}\n", *_options(command, title)]
             parts += _below(command, title)
         elif not command.hidden:
             parts += [f"## `{title}`", f"{command.help}\n", *_options(command, title)]

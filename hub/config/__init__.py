@@ -1,5 +1,6 @@
 """TOML to models: `load` for the hub's own tables, `settings_of` for an instance's section."""
 
+from hub.config.alerts import AlertsSettings
 from hub.config.fields import FieldDoc, describe, sample, table
 from hub.config.fix import fix
 from hub.config.load import TABLES, load, settings_of
@@ -25,6 +26,7 @@ __all__ = [
     "KINDS",
     "TABLES",
     "AcknowledgeSettings",
+    "AlertsSettings",
     "AnswersSettings",
     "BrandSettings",
     "Config",

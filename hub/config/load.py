@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from hub.config.alerts import AlertsSettings
 from hub.config.model import (
     KINDS,
     AcknowledgeSettings,
@@ -39,6 +40,7 @@ TABLES: dict[str, type[Settings]] = {
     "log": LogSettings,
     "acknowledge": AcknowledgeSettings,
     "answers": AnswersSettings,
+    "alerts": AlertsSettings,
 }
 """The hub's own tables and their models."""
 

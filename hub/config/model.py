@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
+from hub.config.alerts import AlertsSettings
 from hub.sdk import Duration, Secret, Settings
 
 KINDS = ("channels", "crm", "cti", "matchers")
@@ -263,6 +264,7 @@ class Config:
     log: LogSettings
     acknowledge: AcknowledgeSettings
     answers: AnswersSettings
+    alerts: AlertsSettings
     brands: Mapping[str, BrandSettings]
     sections: tuple[Section, ...]
 

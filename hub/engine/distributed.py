@@ -23,6 +23,7 @@ from hub.engine.draining import Draining
 from hub.engine.jobs import Jobs, lost, open_app
 from hub.engine.owning import Owning
 from hub.engine.polling import Polling
+from hub.engine.telling import Telling
 from hub.engine.troubles import Troubles
 from hub.log import logger
 from hub.pipeline.parts import Parts
@@ -66,6 +67,7 @@ class Distributed:
         self._threads |= {i.id: threads(f"{i.id}-lane", i.options.threads) for i in parts.instances.values()}
         self._polling = Polling(parts, self.wake, stop, threads, self._submit)
         self._owning = Owning(parts, self._polling, f"{socket.gethostname()[:40]}/{os.getpid()}/{secrets.token_hex(4)}")
+        self._telling = Telling(parts, threads)
         self._polls: set[str] = set()
         self._lock = threading.Lock()
         self._looked_at = parts.clock.monotonic()
@@ -183,6 +185,7 @@ class Distributed:
                 self._see_instances()
                 self._wake_due()
                 self._owning.tend()
+                self._telling.look()
                 self._looked_at = self.parts.clock.monotonic()
                 self._troubles.well("tend")
             except Exception as error:  # noqa: BLE001 - told once; tried again in a second

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from hub.engine.polling import Polling
+from hub.engine.telling import Telling
 from hub.engine.troubles import Troubles
 from hub.log import logger
 from hub.pipeline.deliver import drain, due_lanes
@@ -52,6 +53,7 @@ class Embedded:
         self._idle = threading.Condition(self._lock)
         self._polling = Polling(parts, self.wake, stop, threads, self._submit)
         self._dispatcher: threading.Thread | None = None
+        self._telling = Telling(parts, threads)
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -109,6 +111,7 @@ class Embedded:
             worked += record_page(self.parts, name)
         self._start_plans()
         self._start_lanes()
+        self._telling.look()
         return worked > 0
 
     def _see_pauses(self) -> None:

@@ -19,6 +19,7 @@ from hub.instances import Instance
 from hub.reading import InProcess, Outcome, Readers
 from hub.rules.orders import compile_patterns
 from hub.store import Store
+from hub.store.restored import Restored, read_restored
 
 _NOW_AND_THEN = timedelta(seconds=5)
 
@@ -76,6 +77,12 @@ class Parts:
     def having(self, ability: str, kind: str = "") -> list[Instance]:
         """The instances that have `ability`, in the order of the configuration."""
         return [i for i in self.instances.values() if i.has(ability) and kind in ("", i.kind)]
+
+    @cached_property
+    def restored(self) -> Restored | None:
+        """The restore of this database, if any; read once, for a restore needs a hub that is stopped."""
+        with self.store.read() as connection:
+            return read_restored(connection)
 
     def brand_of(self, instance: str) -> tuple[str, BrandSettings]:
         """The brand a channel answers under: its own, else the company's name."""

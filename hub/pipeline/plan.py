@@ -20,6 +20,7 @@ from hub.pipeline.enrich import enrich, verify_orders
 from hub.pipeline.owe import owe, owe_acknowledgement
 from hub.pipeline.parts import Parts
 from hub.pipeline.replies import answered
+from hub.pipeline.restored import doubt
 from hub.pipeline.suggest import Answers, suggest
 from hub.pipeline.voices import desks_of
 from hub.rules.dates import parse_date
@@ -111,6 +112,7 @@ def _write(parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion], todo: s
         _owe_desks(connection, parts, seen, said, todo)
         if not todo.late:
             _owe_channel(connection, parts, seen, said, who, todo.turn_at, drafts=bool(found))
+        doubt(connection, parts, said)
         parts.store.wake(connection, lanes_of_deliveries(connection, delivery.c.case_id == seen.id))
     return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -103,13 +103,15 @@ def interrupted(parts: Parts, lane: str = "") -> None:
 
 def unsure(parts: Parts, head: sa.Row[Any], reason: str) -> None:
     """Nobody can tell whether it went out; it is shown and not repeated by the hub."""
-    now = parts.now()
     with parts.store.write() as connection:
-        connection.execute(
-            sa.update(delivery).where(delivery.c.id == head.id).values(state="unsure", reason=reason[:1000])
-        )
-        if head.ability == "send":
-            connection.execute(sa.update(message).where(message.c.id == head.message_id).values(state="unsure"))
-        raise_alert(
-            connection, "unsure", "It is unsure whether some mails went out; look at the deliveries and decide.", now
-        )
+        mark_unsure(connection, head, reason, parts.now())
+
+
+def mark_unsure(connection: Connection, head: sa.Row[Any], reason: str, now: datetime) -> None:
+    """The same, in a transaction of the caller's."""
+    connection.execute(sa.update(delivery).where(delivery.c.id == head.id).values(state="unsure", reason=reason[:1000]))
+    if head.ability == "send":
+        connection.execute(sa.update(message).where(message.c.id == head.message_id).values(state="unsure"))
+    raise_alert(
+        connection, "unsure", "It is unsure whether some mails went out; look at the deliveries and decide.", now
+    )

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from hub.store.base import At, id_column, metadata
+from hub.store.base import At, id_column, metadata, ref
 
 instance_health = sa.Table(
     "instance_health",
@@ -60,6 +60,23 @@ alert = sa.Table(
     ),
 )
 """One open alert per cause; closed when the cause is gone."""
+
+telling = sa.Table(
+    "telling",
+    metadata,
+    id_column(),
+    ref("alert"),
+    sa.Column("target", sa.String(10), nullable=False),  # webhook | mail
+    sa.Column("what", sa.String(10), nullable=False),  # opened | closed
+    sa.Column("state", sa.String(10), nullable=False),  # waiting | done | over (its end was owed too) | gave up
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due_at", At, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("told_at", At, nullable=True),
+    sa.UniqueConstraint("alert_id", "target", "what"),
+    sa.Index("ix_telling_state_due_at", "state", "due_at"),
+)
+"""An alert that is told to somebody outside ([alerts]): once when it opens, once when it closes."""
 
 note = sa.Table(
     "note",

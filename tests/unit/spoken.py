@@ -30,6 +30,7 @@ REASONS = {
     "_set_aside": 3,
     "_sick": 1,
     "unsure": 2,
+    "mark_unsure": 2,
     "raise_alert": 2,
     "withdraw_acknowledgement": 2,
 }

@@ -23,6 +23,7 @@ DEVELOPERS = {
     "hub/daemon.py": "ends the start: there is no page yet",
     "hub/engine/lock.py": "ends the start: there is no page yet",
     "hub/store/migrate.py": "ends the start: there is no page yet",
+    "hub/store/backup.py": "answers `tresse backup` and `tresse restore`",
     "hub/store/session.py": "ends the start: there is no page yet",
     "hub/store/access.py": "answers `tresse login` and `tresse token`",
     "hub/store/agents.py": "answers `tresse agents`",
@@ -30,6 +31,7 @@ DEVELOPERS = {
     "hub/config/load.py": "ends the start: there is no page yet",
     "hub/config/fix.py": "answers `tresse check --fix`",
     "hub/testing/": "read by whoever writes a plugin, in pytest's output",
+    "hub/pipeline/tell.py": "answers `tresse alerts test`, and stands in the log",
     "hub/check/": "answers `tresse check`",
     "hub/demo/": "the demo speaks in its terminal",
 }
