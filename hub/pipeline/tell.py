@@ -131,8 +131,8 @@ def _mail(parts: Parts, row: sa.Row[Any]) -> None:
     channel = _sender(parts, row.instance)
     assert isinstance(channel.component, Sends)
     about = row.instance or parts.config.hub.name
-    subject = text(language, f"admin.telling.{row.what}", about=about, hub=parts.config.hub.name)
-    link = text(language, "admin.telling.link", address=parts.config.hub.address)
+    subject = text(language, f"alerts.{row.what}", about=about, hub=parts.config.hub.name)
+    link = text(language, "alerts.link", address=parts.config.hub.address)
     outgoing = Outgoing(
         kind="alert",
         to=Identity("email", settings.mail),
