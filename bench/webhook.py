@@ -225,7 +225,19 @@ def show(figures: dict[str, Any]) -> None:
         f"median of {figures['rounds']} alternated rounds of {figures['seconds']:g} s"
     )
     print(f"(the load alone reaches {figures['load_alone']:,.0f} requests/s)")
-    heads = ("", "conn.", "requests/s", "p50 ms", "p99 ms", "of bare", "CPU ms", "refused", "broken", "missing", "behind")
+    heads = (
+        "",
+        "conn.",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "of bare",
+        "CPU ms",
+        "refused",
+        "broken",
+        "missing",
+        "behind",
+    )
     print(("{:6}{:>6}{:>12}" + "{:>9}" * 8).format(*heads))
     for r in sorted(figures["table"], key=lambda r: r["connections"]):
         print(

@@ -24,7 +24,9 @@ from hub.log import logger
 from hub.making import build
 from hub.pipeline.accept import BUSY, accept
 from hub.pipeline.parts import Parts
+from hub.pipeline.room import Room
 from hub.pipeline.suggest import Answers
+from hub.pipeline.together import GroupCommit
 from hub.registry import Registry, load_plugins
 from hub.rules.dates import parse_date
 from hub.sdk import ConfigError, Reply, Request
@@ -74,6 +76,7 @@ class Hub:
         end = self.clock.monotonic() + CLOSING
         for instance, closing in ending:
             instance.end_close(closing, end - self.clock.monotonic())
+        self.parts.pushes.close(CLOSING)
         self.store.close()
         self._lock.release()
 
@@ -123,7 +126,9 @@ def open_hub(
         key = load_key(config.hub.data / "hub.key")
         _import_answers(store, config, clock.now())
         instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
-        parts = Parts(config, store, clock, rng, instances, _first_start(store, clock.now()))
+        room = Room(config, store, clock)
+        pushes = GroupCommit(store, clock, threads("pushes", 1))
+        parts = Parts(config, store, clock, rng, instances, room, pushes, _first_start(store, clock.now()))
         answers = Answers(parts)
         engine = Embedded(parts, answers, stop, threads)
         return Hub(config, store, clock, registry, instances, broken, key, parts, answers, engine, lock, stop)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
-from hub.sdk import Duration, Secret, Settings
+from hub.sdk import Duration, Secret, Settings, Size
 
 KINDS = ("channels", "crm", "cti", "matchers")
 """Tables that hold instances, in the order people meet them."""
@@ -99,6 +99,11 @@ class HubSettings(Settings):
     )
     allow_hosts: tuple[str, ...] = Field(
         (), description="Hosts inside your network that plugins may call, beside those in their own settings."
+    )
+    keep_free: Size = Field(
+        200 * 1024**2,
+        description="Below so much free disk nothing new is taken in: pushes are answered 503, mail stays on its "
+        "server; what was received is still worked off.",
     )
 
 

@@ -122,8 +122,10 @@ class Embedded:
         while not self._stop.is_set():
             self._wake.clear()
             worked = False
+            begun = self.parts.clock.monotonic()
             try:
                 worked = self.look()
+                self.parts.pushes.give_way(self.parts.clock.monotonic() - begun, self._stop)
                 self._well("look")
             except Exception as error:  # noqa: BLE001 - the daemon stays alive; the rows are still there
                 self._ill("look", error)
@@ -150,6 +152,7 @@ class Embedded:
 
     def look(self) -> bool:
         """One look at the rows; True when a page was recorded, so that the next look comes at once."""
+        self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
         worked = record_page(self.parts) > 0
         self._start_plans()
         self._start_lanes()
@@ -183,8 +186,10 @@ class Embedded:
         for raw_id in raw_ids:
             if self._stop.is_set():
                 return
+            begun = self.parts.clock.monotonic()
             try:
                 plan_raw(self.parts, self.answers, raw_id)
+                self.parts.pushes.give_way(self.parts.clock.monotonic() - begun, self._stop)
             except sa.exc.OperationalError:
                 raise  # the database is ill: the step stays as it is
             except Exception as error:  # noqa: BLE001 - this message alone is set aside

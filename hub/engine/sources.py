@@ -113,10 +113,14 @@ class Source:
 
     def _take(self, turn: int, *, listening: bool) -> bool:
         """Keep page after page; asking for the next one tells the source that the last is stored."""
+        if not self._room():
+            return False
         try:
             for page in self._pages(listening=listening):
                 if self._turns != turn:
                     return False  # another one went on from where the cursor stands
+                if not self._room():
+                    return False  # not kept: the cursor stays, and so does the mail
                 new = self._keep(page)
                 self._moved_at = self.parts.now()
                 if listening:
@@ -141,6 +145,13 @@ class Source:
             return False
         self.instance.succeeded(IN)
         return True
+
+    def _room(self) -> bool:
+        """Whether the disk bears more. The far side is not to blame where it does not."""
+        if self.parts.room.left():
+            return True
+        self.instance.give_back(IN)
+        return False
 
     def _keep(self, page: Page) -> int:
         """Keep a page. One that brings nothing new is only a sign of life, and costs no write."""

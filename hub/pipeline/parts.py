@@ -13,6 +13,8 @@ from random import Random
 from hub.clock import Clock
 from hub.config import BrandSettings, Config
 from hub.instances import Instance
+from hub.pipeline.room import Room
+from hub.pipeline.together import GroupCommit
 from hub.rules.orders import compile_patterns
 from hub.store import Store
 
@@ -26,6 +28,8 @@ class Parts:
     clock: Clock
     random: Random
     instances: Mapping[str, Instance]
+    room: Room
+    pushes: GroupCommit
     started: datetime = field()
     """When this hub first started: what is older than `hub.history` before it is history."""
     reading: dict[str, Future[None]] = field(default_factory=dict)
