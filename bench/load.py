@@ -47,7 +47,12 @@ def push(key: str) -> tuple[bytes, bytes]:
     return json.dumps(said).encode(), f"Content-Type: application/json\r\nX-Token: {TOKEN}\r\n".encode()
 
 
-SHAPES: dict[str, Callable[[str], tuple[bytes, bytes]]] = {"signed": signed, "form": form, "push": push}
+def plain(key: str) -> tuple[bytes, bytes]:
+    """Nothing but a key and words, for the tests."""
+    return json.dumps({"key": key, "text": WORDS}).encode(), b"Content-Type: application/json\r\n"
+
+
+SHAPES: dict[str, Callable[[str], tuple[bytes, bytes]]] = {"signed": signed, "form": form, "push": push, "plain": plain}
 
 
 class Line:
