@@ -128,7 +128,12 @@ class WebSettings(Settings):
     listen: Annotated[str, AfterValidator(_listen)] = Field(
         "127.0.0.1:8080", description="Address and port to listen on; put a TLS proxy in front."
     )
-    threads: int = Field(8, description="Requests answered at the same time.", ge=1, le=64)
+    threads: int = Field(
+        32,
+        description="Requests answered at the same time; pushes that wait for the disk together share one commit.",
+        ge=1,
+        le=64,
+    )
     proxies: int = Field(
         0, description="How many reverse proxies of yours stand in front (X-Forwarded-For).", ge=0, le=5
     )

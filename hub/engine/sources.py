@@ -37,6 +37,8 @@ class Source:
         self._stuck = 0
         """The turn that was told to be stuck."""
         self._cursor: Mapping[str, Any] = {}
+        self._unkept = False
+        """Whether the database refused the last page, and that was told."""
         self.again: Callable[[datetime], None] = lambda _at: None
         """Called with the time of the next try after a failure (set by the engine)."""
 
@@ -131,10 +133,7 @@ class Source:
                 if self._stop.is_set():
                     break
         except sa.exc.SQLAlchemyError as error:
-            # Our own database is ill: the source is not to blame, and keeps what we could not.
-            self.instance.give_back(IN)
-            self.instance.log.error("could not keep a page", error=type(error).__name__)
-            self.again(self.parts.now() + timedelta(seconds=5))
+            self._not_kept(error)
             return False
         except KeyboardInterrupt:
             raise
@@ -145,6 +144,14 @@ class Source:
             return False
         self.instance.succeeded(IN)
         return True
+
+    def _not_kept(self, error: sa.exc.SQLAlchemyError) -> None:
+        """Our own database is ill: the source is not to blame, and keeps what we could not. Told once."""
+        self.instance.give_back(IN)
+        if not self._unkept:
+            self.instance.log.error("could not keep a page", error=type(error).__name__)
+        self._unkept = True
+        self.again(self.parts.now() + timedelta(seconds=5))
 
     def _room(self) -> bool:
         """Whether the disk bears more. The far side is not to blame where it does not."""
@@ -159,6 +166,7 @@ class Source:
             return 0
         new = receive(self.parts.store, self.instance.id, page, self.parts.now(), self.name)
         self._cursor = page.cursor
+        self._unkept = False
         return new
 
     def _listening(self) -> bool:

@@ -145,7 +145,7 @@ class Running:
 
 def check_everything(hub: Running, keys: set[str]) -> None:
     """Each key is kept, on the timeline and acknowledged to its customer, each exactly once."""
-    wait_for(hub.worked_off, 120, "the hub to work everything off")
+    wait_for(hub.worked_off, 600, "the hub to work everything off")
     assert hub.keys() == Counter(dict.fromkeys(keys, 1))
     contents = Counter(key for (key,) in hub.ask("SELECT content_key FROM message WHERE direction = 'in'"))
     assert contents == Counter(dict.fromkeys(keys, 1))

@@ -48,9 +48,9 @@ def numbered(word: str, count: int) -> list[str]:
 def pushed_into(hub: Running, word: str) -> tuple[set[str], set[str]]:
     """Push until pushes are refused, and some more. Returns what was acknowledged and what was not."""
     told: dict[str, int] = {}
-    for turn in range(40):
-        told |= hub.push(numbered(f"{word}{turn:02}-", 100), 8000)
-        if list(told.values()).count(503) >= 200:
+    for turn in range(100):
+        told |= hub.push(numbered(f"{word}{turn:02}-", 20), 16_000)
+        if list(told.values()).count(503) >= 40:
             break
     assert set(told.values()) == {202, 503}
     return {k for k, s in told.items() if s == 202}, {k for k, s in told.items() if s == 503}
@@ -66,7 +66,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, disk: Path) -> None:
     try:
         before = set(numbered("before", 20))
         assert set(hub.push(sorted(before)).values()) == {202}
-        ballast = fill(disk, 2 * MB)
+        ballast = fill(disk, MB)
         taken, refused = pushed_into(hub, "full")
         assert shutil.disk_usage(disk).free < MB
         hub.mail(numbered("mail", 20))
@@ -76,7 +76,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, disk: Path) -> None:
         assert set(hub.push(numbered("full-again", 8), 100_000).values()) == {503}
         ballast.unlink()
         heals(hub)
-        again = hub.push(sorted(refused | taken), 8000)  # senders that were refused, and some that need not
+        again = hub.push(sorted(refused | taken), 16_000)  # senders that were refused, and some that need not
         assert set(again.values()) == {202}
         every = before | taken | refused | {"probe"} | set(numbered("mail", 20))
         wait_for(lambda: set(numbered("mail", 20)) <= set(hub.keys()), 30, "the mail to come in")
@@ -86,7 +86,8 @@ def test_a_disk_that_is_really_full(tmp_path: Path, disk: Path) -> None:
     told = hub.log()
     assert told.count("could not keep what was pushed") == told.count("pushes are kept again")
     assert 1 <= told.count("could not keep what was pushed") <= 5
-    assert len(told.splitlines()) < 150, told[-3000:]
+    assert told.count("could not keep a page") <= 5
+    assert len(told.splitlines()) < 50, told[-3000:]
     assert "Traceback" not in told
 
 
@@ -99,14 +100,14 @@ def test_files_that_cannot_grow(tmp_path: Path) -> None:
     try:
         taken = {k for k, s in hub.push(numbered("before", 50)).items() if s == 202}
         largest = max(file.stat().st_size for file in hub.data.iterdir())
-        resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, (largest + 512 * 1024, limits[1]))
+        resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, (largest + 256 * 1024, limits[1]))
         more, refused = pushed_into(hub, "full")
         hub.mail(numbered("mail", 20))
         time.sleep(2)
         assert hub.alive()
         resource.prlimit(hub.process.pid, resource.RLIMIT_FSIZE, limits)
         heals(hub)
-        assert set(hub.push(sorted(refused), 8000).values()) == {202}
+        assert set(hub.push(sorted(refused), 16_000).values()) == {202}
         wait_for(lambda: set(numbered("mail", 20)) <= set(hub.keys()), 30, "the mail to come in")
         check_everything(hub, taken | more | refused | {"probe"} | set(numbered("mail", 20)))
     finally:
