@@ -6,8 +6,7 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,10 +19,10 @@ from hub.pipeline.accept import BUSY
 from hub.pipeline.receive import keep_pushed
 from hub.pipeline.together import GroupCommit, NotKept
 from hub.sdk import Page, Raw
-from hub.store.intake import cursor, raw, step
+from hub.store.intake import cursor, raw
 from hub.threads import Threads
 from tests.unit.braid import open_store
-from tests.unit.pushing import push
+from tests.unit.pushing import Commits, Sender, await_, gathered, kept, one, push, steps
 from tests.world import Inline, World
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -43,90 +42,9 @@ def pushes(store) -> Iterator[GroupCommit]:
     made.close(5)
 
 
-def one(key: str, data: Any = b"words") -> tuple[Raw, ...]:
-    return (Raw(key, data),)
-
-
-def kept(store) -> list[tuple[str, str, bytes]]:
-    with store.read() as connection:
-        rows = connection.execute(sa.select(raw.c.instance, raw.c.source_key, raw.c.data).order_by(raw.c.id))
-        return [tuple(row) for row in rows]
-
-
-def steps(store) -> list[tuple[int, str, str, str]]:
-    with store.read() as connection:
-        return [
-            tuple(r) for r in connection.execute(sa.select(step.c.raw_id, step.c.stage, step.c.state, step.c.instance))
-        ]
-
-
-class Commits:
-    """Watches the durable transactions of a store, and may hold them up or fail them."""
-
-    def __init__(self, store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.count = 0
-        self.open = threading.Event()
-        self.open.set()
-        self.begun = threading.Event()
-        self.trouble: Callable[[], None] = lambda: None
-        write = store.write
-
-        @contextmanager
-        def watched(*, durable: bool = False) -> Iterator[Any]:
-            assert durable
-            self.begun.set()
-            assert self.open.wait(10)
-            self.trouble()
-            with write(durable=True) as connection:
-                yield connection
-            self.count += 1
-
-        monkeypatch.setattr(store, "write", watched)
-
-
 @pytest.fixture
 def commits(store, monkeypatch) -> Commits:
     return Commits(store, monkeypatch)
-
-
-class Sender(threading.Thread):
-    """Pushes, and remembers what it was told."""
-
-    def __init__(self, pushes: GroupCommit, key: str, data: Any = b"words", instance: str = "hook") -> None:
-        super().__init__(daemon=True)
-        self.pushes, self.given, self.instance = pushes, one(key, data), instance
-        self.told: str = ""
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.pushes.keep(self.instance, self.given)
-            self.told = "kept"
-        except NotKept as error:
-            self.told = str(error)
-
-    def answer(self) -> str:
-        self.join(10)
-        return self.told
-
-
-def gathered(pushes: GroupCommit, commits: Commits, senders: Callable[[], list[Sender]]) -> list[Sender]:
-    """The senders, all waiting while an earlier commit is under way; then it goes on."""
-    commits.open.clear()
-    commits.begun.clear()
-    first = Sender(pushes, "first")
-    assert commits.begun.wait(5)
-    rest = senders()
-    await_(lambda: len(pushes._waiting) == len(rest))
-    commits.open.set()
-    return [first, *rest]
-
-
-def await_(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_who_waits_for_a_commit_shares_the_next_one(store, pushes, commits):
@@ -289,7 +207,9 @@ def test_ids_go_on_where_the_polled_ones_stand_and_no_cursor_moves(store):
         keep_pushed(connection, [("hook", one("a")), ("box", one("mail")), ("hook", ())], NOW)
     receive(store, "box", Page(one("mail2"), {"n": 2}), NOW, "poll")
     assert [(i, k) for i, k, _ in kept(store)] == [("box", "mail"), ("hook", "a"), ("box", "mail2")]
-    assert [(n, i) for n, _, _, i in steps(store)] == [(1, "box"), (2, "hook"), (3, "box")]
+    with store.read() as connection:
+        numbers = dict(connection.execute(sa.select(raw.c.id, raw.c.instance)).all())
+    assert {n: i for n, _, _, i in steps(store)} == numbers
     with store.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(cursor)) == 1
         row = connection.execute(sa.select(raw).where(raw.c.source_key == "a")).one()
