@@ -33,8 +33,9 @@ docs: $(VENV)/dev.stamp  ## write docs/reference from the code
 pictures: $(VENV)/dev.stamp servers  ## take the README's picture from the demo
 	$(BIN)/python docs/images/take.py
 
-bench: $(VENV)/dev.stamp servers  ## figures: intake beside its floor, timeline reads
+bench: $(VENV)/dev.stamp servers  ## figures: intake and webhooks beside their floors, timeline reads
 	$(BIN)/python -m bench.intake $(BENCH)
+	$(BIN)/python -m bench.webhook
 	$(BIN)/python -m bench.timeline
 
 campaign: $(VENV)/dev.stamp servers  ## the long tests: fifty crashes, a thousand seeds, and more

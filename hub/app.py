@@ -15,6 +15,7 @@ from hub.clock import Clock, SystemClock
 from hub.config import Config
 from hub.engine.kinds import Engine, make_engine, teach
 from hub.engine.lock import Lock, lock_of
+from hub.flow import Flow
 from hub.http import GuardedSession
 from hub.instances import CLOSING, Instance, Lend
 from hub.knowledge.answers import import_answers
@@ -22,8 +23,10 @@ from hub.log import logger
 from hub.making import build
 from hub.pipeline.accept import BUSY, accept
 from hub.pipeline.parts import Parts
+from hub.pipeline.room import Room
 from hub.pipeline.settle import interrupted
 from hub.pipeline.suggest import Answers
+from hub.pipeline.together import GroupCommit
 from hub.reading import Readers
 from hub.reading.children import Children
 from hub.registry import Registry, load_plugins
@@ -82,6 +85,7 @@ class Hub:
         for instance, closing in ending:
             instance.end_close(closing, end - self.clock.monotonic())
         self.parts.readers.end()
+        self.parts.pushes.close(CLOSING)
         self.store.close()
         self._lock.release()
 
@@ -151,8 +155,10 @@ def open_hub(
         _import_answers(store, config, clock.now())
         registry, stop = registry or load_plugins(), threading.Event()
         instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
+        flow, room = Flow(), Room(config, store, clock)
+        pushes = GroupCommit(store, clock, threads("pushes", 1), flow)
         first = _first_start(store, clock.now())
-        parts = Parts(config, store, clock, rng, instances, first, stop, readers())
+        parts = Parts(config, store, clock, rng, instances, room, pushes, flow, first, stop, readers())
         if engine:
             interrupted(parts)
         answers = Answers(parts)

@@ -6,6 +6,7 @@ names a secret is replaced here, whoever logs it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -52,13 +53,26 @@ def configure(level: str = "INFO", style: str = "line") -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up at each line: tests exchange it
+        logger_factory=lambda *_: _Lines(sys.stderr),  # looked up at each line: tests exchange it
         cache_logger_on_first_use=False,
     )
     # A tick that finds the last one still at work is skipped on purpose.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    # A line for each request that waits for a thread: under load, more than the requests cost.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     # Libraries speak through logging; their chatter (a URL with a token in it) stays below WARNING.
     logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
+
+
+class _Lines(structlog.PrintLogger):
+    """A line that cannot be written (a full disk, a reader that is gone) must not end what it tells of."""
+
+    def msg(self, message: str) -> None:
+        """Write a line, if it can be written."""
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = err = error = critical = fatal = exception = failure = msg
 
 
 class _Libraries(logging.Handler):

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field
 
 from hub.config.alerts import AlertsSettings
-from hub.sdk import Duration, Secret, Settings
+from hub.sdk import Duration, Secret, Settings, Size
 
 KINDS = ("channels", "crm", "cti", "matchers")
 """Tables that hold instances, in the order people meet them."""
@@ -111,6 +111,11 @@ class HubSettings(Settings):
     allow_hosts: tuple[str, ...] = Field(
         (), description="Hosts inside your network that plugins may call, beside those in their own settings."
     )
+    keep_free: Size = Field(
+        200 * 1024**2,
+        description="Below so much free disk nothing new is taken in: pushes are answered 503, mail stays on its "
+        "server; what was received is still worked off.",
+    )
 
 
 class DatabaseSettings(Settings):
@@ -138,7 +143,12 @@ class WebSettings(Settings):
     listen: Annotated[str, AfterValidator(_listen)] = Field(
         "127.0.0.1:8080", description="Address and port to listen on; put a TLS proxy in front."
     )
-    threads: int = Field(8, description="Requests answered at the same time.", ge=1, le=64)
+    threads: int = Field(
+        32,
+        description="Requests answered at the same time; pushes that wait for the disk together share one commit.",
+        ge=1,
+        le=64,
+    )
     proxies: int = Field(
         0, description="How many reverse proxies of yours stand in front (X-Forwarded-For).", ge=0, le=5
     )

@@ -90,8 +90,10 @@ class Embedded:
         while not self._stop.is_set():
             self._wake.clear()
             worked = False
+            begun = self.parts.clock.monotonic()
             try:
                 worked = self.look()
+                self.parts.pushes.give_way(self.parts.clock.monotonic() - begun, self._stop)
                 self._troubles.well("look")
             except Exception as error:  # noqa: BLE001 - the daemon stays alive; the rows are still there
                 self._ill("look", error)
@@ -105,6 +107,7 @@ class Embedded:
 
     def look(self) -> bool:
         """One look at the rows; True when a page was recorded, so that the next look comes at once."""
+        self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
         self._see_pauses()
         worked = 0
         for name in instances_to_read(self.parts):

@@ -38,6 +38,8 @@ class Source:
         self._stuck = 0
         """The turn that was told to be stuck."""
         self._cursor: Mapping[str, Any] = {}
+        self._unkept = False
+        """Whether the database refused the last page, and that was told."""
         self.again: Callable[[datetime], None] = lambda _at: None
         """Called with the time of the next try after a failure (set by the engine)."""
         self.mine = True
@@ -125,28 +127,17 @@ class Source:
 
     def _take(self, turn: int, *, listening: bool) -> bool:
         """Keep page after page; asking for the next one tells the source that the last is stored."""
+        if not self._room():
+            return False
         try:
-            for page in self._pages(listening=listening):
-                if self._turns != turn:
-                    return False  # another one went on from where the cursor stands
-                new = self._keep(page)
-                self._moved_at = self.parts.now()
-                if listening:
-                    self._alive_at = self._moved_at
-                self.instance.succeeded(IN)
-                if new:
-                    self._wake()
-                if self._stop.is_set():
-                    break
+            if not self._each(turn, listening=listening):
+                return False
         except Overtaken:
             self.instance.give_back(IN)
             self.instance.log.info("another process reads this source now; a page was left to it", source=self.name)
             return False
         except sa.exc.SQLAlchemyError as error:
-            # Our own database is ill: the source is not to blame, and keeps what we could not.
-            self.instance.give_back(IN)
-            self.instance.log.error("could not keep a page", error=type(error).__name__)
-            self.again(self.parts.now() + timedelta(seconds=5))
+            self._not_kept(error)
             return False
         except KeyboardInterrupt:
             raise
@@ -158,6 +149,39 @@ class Source:
         self.instance.succeeded(IN)
         return True
 
+    def _each(self, turn: int, *, listening: bool) -> bool:
+        """Page by page; False when this turn has no say any more, or there is no room."""
+        for page in self._pages(listening=listening):
+            if self._turns != turn:
+                return False  # another one went on from where the cursor stands
+            if not self._room():
+                return False  # not kept: the cursor stays, and so does the mail
+            new = self._keep(page)
+            self._moved_at = self.parts.now()
+            if listening:
+                self._alive_at = self._moved_at
+            self.instance.succeeded(IN)
+            if new:
+                self._wake()
+            if self._stop.is_set():
+                break
+        return True
+
+    def _not_kept(self, error: sa.exc.SQLAlchemyError) -> None:
+        """Our own database is ill: the source is not to blame, and keeps what we could not. Told once."""
+        self.instance.give_back(IN)
+        if not self._unkept:
+            self.instance.log.error("could not keep a page", error=type(error).__name__)
+        self._unkept = True
+        self.again(self.parts.now() + timedelta(seconds=5))
+
+    def _room(self) -> bool:
+        """Whether the disk bears more. The far side is not to blame where it does not."""
+        if self.parts.room.left():
+            return True
+        self.instance.give_back(IN)
+        return False
+
     def _keep(self, page: Page) -> int:
         """Keep a page. One that brings nothing new is only a sign of life, and costs no write."""
         if not page.raws and page.cursor == self._cursor:
@@ -165,6 +189,7 @@ class Source:
         parts = self.parts
         new = receive(parts.store, self.instance.id, page, parts.now(), self.name, flow=parts.flow, epoch=self.epoch)
         self._cursor = page.cursor
+        self._unkept = False
         return new
 
     def _listening(self) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from typing import cast
 
 from hub.instances import Bug, Instance
-from hub.log import logger
 from hub.pipeline.parts import Parts
-from hub.pipeline.receive import receive
-from hub.sdk import Accepts, AuthError, ConfigError, Page, Rejected, Reply, Request, Unavailable
+from hub.pipeline.together import NotKept
+from hub.sdk import Accepts, AuthError, ConfigError, Rejected, Reply, Request, Unavailable
 
 BUSY = Reply(503, b"not now; try again in a minute\n", headers={"Retry-After": "60"})
 """What a sender hears when its words could not be kept. Never 200: a sender that hears 200 forgets."""
+_READING = {"GET", "HEAD", "OPTIONS"}
+"""A form's page can be shown on a full disk."""
 
 
 def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
@@ -19,9 +20,11 @@ def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
 
     Whatever a stranger at the door does, it says nothing about the far side: the call is not judged.
     """
-    assert isinstance(instance.component, Accepts)
+    component = cast("Accepts", instance.component)  # has("Accepts") said so; isinstance looks at every method anew
+    if request.method not in _READING and not parts.room.left():
+        return BUSY  # before the component counts what will not be kept
     try:
-        accepted = instance.call(instance.component.accept, request, judged=False)
+        accepted = instance.call(component.accept, request, judged=False)
     except AuthError as error:
         return Reply(403, f"{error}\n".encode())
     except Rejected as error:
@@ -29,9 +32,10 @@ def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
     except (ConfigError, Unavailable, Bug):
         return BUSY
     if accepted.raws:
+        if not parts.room.left():
+            return BUSY
         try:
-            receive(parts.store, instance.id, Page(accepted.raws, {}), parts.now(), flow=parts.flow)
-        except sa.exc.SQLAlchemyError as error:
-            logger(instance=instance.id).error("could not keep what was pushed", error=type(error).__name__)
+            parts.pushes.keep(instance.id, accepted.raws)
+        except NotKept:
             return BUSY
     return accepted.reply

@@ -58,7 +58,9 @@ def plan_raws(parts: Parts, answers: Answers, raw_ids: Sequence[int]) -> None:
         if parts.stop.is_set():
             return
         try:
+            begun = parts.clock.monotonic()
             plan_raw(parts, answers, raw_id)
+            parts.pushes.give_way(parts.clock.monotonic() - begun, parts.stop)
         except ILL:
             raise  # the database is ill: the step stays as it is
         except Exception as error:  # noqa: BLE001 - this message alone is set aside

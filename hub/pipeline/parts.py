@@ -16,6 +16,8 @@ from hub.clock import Clock
 from hub.config import BrandSettings, Config
 from hub.flow import Flow
 from hub.instances import Instance
+from hub.pipeline.room import Room
+from hub.pipeline.together import GroupCommit
 from hub.reading import InProcess, Outcome, Readers
 from hub.rules.orders import compile_patterns
 from hub.store import Store
@@ -45,6 +47,10 @@ class Parts:
     clock: Clock
     random: Random
     instances: Mapping[str, Instance]
+    room: Room
+    pushes: GroupCommit
+    flow: Flow
+    """Whose turn it is, where one sender writes a lot."""
     started: datetime = field()
     """When this hub first started: what is older than `hub.history` before it is history."""
     stop: threading.Event = field(default_factory=threading.Event)
@@ -57,8 +63,6 @@ class Parts:
     """The page behind the one that is recorded now, by instance."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
-    flow: Flow = field(default_factory=Flow)
-    """Whose turn it is, where one sender writes a lot."""
     looked: dict[str, datetime] = field(default_factory=dict)
     """When something that need not be looked at often was looked at last."""
 

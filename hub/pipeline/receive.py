@@ -7,17 +7,47 @@ stored rows end; what it then repeats falls on `UNIQUE(instance, source_key)`.
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from hub.flow import Flow
 from hub.sdk import Page, Raw
 from hub.store import Store, next_ids, upsert
+from hub.store.base import At, to_ms
 from hub.store.intake import cursor, raw, step
 from hub.store.lanes import read_lane
+
+# Made once: putting a statement together costs twice what asking it does.
+_KNOWN = sa.select(raw.c.source_key).where(
+    raw.c.instance == sa.bindparam("of"), raw.c.source_key.in_(sa.bindparam("keys", expanding=True))
+)
+_INSERT_RAW, _INSERT_STEP = sa.insert(raw), sa.insert(step)
+_PUSHED = postgresql.insert(raw).on_conflict_do_nothing().returning(raw.c.id, raw.c.instance)
+_BEHIND = (
+    sa.update(step)
+    .where(
+        step.c.raw_id
+        == sa.select(raw.c.id)
+        .where(raw.c.instance == sa.bindparam("of"), raw.c.source_key == sa.bindparam("called"))
+        .scalar_subquery(),
+        step.c.stage == "read",
+    )
+    .values(turn_at=sa.bindparam("turn", type_=At))
+)
+_SQLITE_RAW = """
+INSERT INTO raw (instance, source_key, received_at, sha256, size, facts, data)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_SQLITE_STEP = """
+INSERT INTO step (raw_id, stage, state, instance, due_at)
+SELECT id, 'read', 'waiting', instance, ? FROM raw WHERE id > ?
+"""
 
 
 class Overtaken(Exception):
@@ -50,14 +80,49 @@ def receive(
     return len(fresh)
 
 
+def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw]]], now: datetime, flow: Flow) -> None:
+    """Keep what several senders pushed, whoever they are. No cursor moves: nobody asked.
+
+    What is here already stays as it is, and of a key that comes twice the first one is kept.
+    """
+    found = [(instance, one, hashlib.sha256(one.data).hexdigest()) for instance, raws in pushes for one in raws]
+    if not found:
+        return
+    if connection.dialect.name == "sqlite":
+        _push_to_sqlite(connection, found, now)
+    else:
+        kept = connection.execute(_PUSHED, [_row(instance, one, digest, now) for instance, one, digest in found])
+        steps = [_step(number, instance, now) for number, instance in kept]
+        if steps:
+            connection.execute(_INSERT_STEP, steps)
+    turns = [(instance, one, flow.turn(instance, str(one.facts.get("sender", "")), now)) for instance, one, _ in found]
+    behind = [{"of": i, "called": one.key, "turn": turn} for i, one, turn in turns if turn > now]
+    if behind:  # a flood; everybody else's turn is at once, which costs no statement
+        connection.execute(_BEHIND, behind)
+
+
+def _push_to_sqlite(connection: Connection, found: Sequence[tuple[str, Raw, str]], now: datetime) -> None:
+    """The same below Core, which would cost more than SQLite does: every web thread waits for this one.
+
+    Nobody else writes meanwhile, so what lies behind the last id is ours.
+    """
+    last, at = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM raw").scalar_one(), to_ms(now)
+    rows = [
+        (instance, one.key, at, digest, len(one.data), json.dumps(dict(one.facts)), one.data)
+        for instance, one, digest in found
+    ]
+    connection.exec_driver_sql(_SQLITE_RAW, rows)
+    connection.exec_driver_sql(_SQLITE_STEP, (at, last))
+
+
 def _new(connection: Connection, instance: str, page: Page) -> list[tuple[Raw, str]]:
     """The raws of the page that are not here yet, with their hash."""
-    unique = {r.key: r for r in page.raws}
+    unique: dict[str, Raw] = {}
+    for one in page.raws:
+        unique.setdefault(one.key, one)
     if not unique:
         return []
-    known = set(
-        connection.scalars(sa.select(raw.c.source_key).where(raw.c.instance == instance, raw.c.source_key.in_(unique)))
-    )
+    known = set(connection.scalars(_KNOWN, {"of": instance, "keys": list(unique)}))
     found = [(r, hashlib.sha256(r.data).hexdigest()) for r in unique.values() if r.key not in known]
     if page.rescan and found:
         # The source numbers anew (UIDVALIDITY): the same bytes are the same mail.
@@ -71,34 +136,27 @@ def _new(connection: Connection, instance: str, page: Page) -> list[tuple[Raw, s
 
 def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], now: datetime, flow: Flow) -> None:
     ids = next_ids(connection, raw, len(fresh))
-    rows = [
-        {
-            "id": number,
-            "instance": instance,
-            "source_key": r.key,
-            "received_at": now,
-            "sha256": digest,
-            "size": len(r.data),
-            "facts": dict(r.facts),
-            "data": r.data,
-        }
-        for number, (r, digest) in zip(ids, fresh, strict=True)
-    ]
-    connection.execute(sa.insert(raw), rows)
-    connection.execute(
-        sa.insert(step),
-        [
-            {
-                "raw_id": number,
-                "stage": "read",
-                "state": "waiting",
-                "instance": instance,
-                "due_at": now,
-                "turn_at": flow.turn(instance, str(r.facts.get("sender", "")), now),
-            }
-            for number, (r, _) in zip(ids, fresh, strict=True)
-        ],
-    )
+    rows = [_row(instance, one, digest, now) | {"id": i} for i, (one, digest) in zip(ids, fresh, strict=True)]
+    connection.execute(_INSERT_RAW, rows)
+    turns = [flow.turn(instance, str(one.facts.get("sender", "")), now) for one, _ in fresh]
+    steps = [_step(i, instance, now) | {"turn_at": turn} for i, turn in zip(ids, turns, strict=True)]
+    connection.execute(_INSERT_STEP, steps)
+
+
+def _row(instance: str, one: Raw, digest: str, now: datetime) -> dict[str, Any]:
+    return {
+        "instance": instance,
+        "source_key": one.key,
+        "received_at": now,
+        "sha256": digest,
+        "size": len(one.data),
+        "facts": dict(one.facts),
+        "data": one.data,
+    }
+
+
+def _step(number: int, instance: str, now: datetime) -> dict[str, Any]:
+    return {"raw_id": number, "stage": "read", "state": "waiting", "instance": instance, "due_at": now}
 
 
 def _move(connection: Connection, instance: str, source: str, value: Any, now: datetime, epoch: int | None) -> None:

@@ -80,6 +80,7 @@ def create_app(hub: Hub) -> Flask:
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=1),
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session it belongs to
     )
+    app.wsgi_app = inbound.Door(hub, app.wsgi_app)  # type: ignore[method-assign]
     _behind_proxies(app, hub.config.web.proxies)
     protection = CSRFProtect(app)
     for module in (*PAGES, login, *MACHINES):
@@ -132,8 +133,6 @@ def _headers(response: Response) -> Response:
     """Headers that make a browser careful. A view may have set a stricter policy of its own."""
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")
-    if request.blueprint == inbound.blueprint.name:
-        return response
     response.headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=nonce()))
     response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     if request.endpoint != "static":
@@ -154,7 +153,5 @@ def _error(error: HTTPException) -> AnyResponse | tuple[Response, int] | tuple[s
         return problem(
             status, (error.name or "error").lower().replace(" ", "_"), error.name, "see /api/v1/openapi.json"
         )
-    if request.path.startswith("/in/"):
-        return Response(f"{error.name}\n", status, content_type="text/plain; charset=utf-8"), status
     known = {403: "forbidden", 404: "missing", 405: "missing", 413: "large", 429: "often"}
     return render_template("error.html", status=status, words=known.get(status, "broken")), status

@@ -6,13 +6,13 @@ from io import BytesIO
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from flask.testing import FlaskClient
 
 from hub.log import configure
 from hub.sdk import Rejected, Reply, Request, Unavailable
 from hub.store import access
 from hub.store.health import note
+from hub.web import inbound
 from tests.unit.braid import NOON
 from tests.unit.small_hub import SmallHub
 
@@ -59,22 +59,45 @@ def test_the_method_options_reaches_the_instance(hub: SmallHub, client: FlaskCli
 
 
 def test_a_bug_of_ours_is_one_line_without_words_and_without_the_token_in_the_address(
-    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(**_path: str) -> Reply:
+    def broken(*_: object) -> Reply:
         raise KeyError("a customer's words")
 
-    for endpoint in app.view_functions:
-        if endpoint.startswith("inbound."):
-            monkeypatch.setitem(app.view_functions, endpoint, broken)
+    monkeypatch.setattr(inbound, "as_request", broken)
     configure("INFO")
-    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
-    assert client.post("/in/contact/t0ps3cret").status_code == 500
+    answer = client.post("/in/contact/t0ps3cret")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")  # the sender keeps what we lost
     (line,) = capsys.readouterr().err.splitlines()
     assert "error=KeyError" in line
     assert "test_web_inbound.py" in line
     assert "t0ps3cret" not in line
     assert "words" not in line
+
+
+def test_no_session_and_no_page_stands_around_what_is_pushed(
+    hub: SmallHub, inside: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.answering = lambda _i, _r: Reply(200, b"ok", headers={"Referrer-Policy": "no-referrer"})
+    monkeypatch.setattr(SmallHub, "store", property(lambda _s: pytest.fail("a push needs no login")), raising=False)
+    answer = inside.post("/in/contact", data=b"x")
+    assert "Set-Cookie" not in answer.headers
+    assert "Content-Security-Policy" not in answer.headers
+    assert (answer.headers["X-Content-Type-Options"], answer.headers["Referrer-Policy"]) == ("nosniff", "no-referrer")
+
+
+def test_what_cannot_be_a_push_is_refused_in_a_line(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.open("/in/contact", method="TRACE").status_code == 405
+    assert client.head("/in/contact").data == b""
+    monkeypatch.setattr(inbound, "LONGEST", 10)
+    answer = client.post("/in/contact", data=b"more than ten bytes")
+    assert (answer.status_code, answer.mimetype) == (413, "text/plain")
+
+
+def test_a_reply_cannot_smuggle_a_header(hub: SmallHub, client: FlaskClient) -> None:
+    hub.answering = lambda _i, _r: Reply(200, headers={"X-Own": "a\r\nSet-Cookie: b=c"})
+    answer = client.post("/in/contact")
+    assert (answer.status_code, "Set-Cookie" in answer.headers) == (503, False)
 
 
 def test_an_unknown_instance_is_404(client: FlaskClient) -> None:
