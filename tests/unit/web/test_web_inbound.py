@@ -12,8 +12,10 @@ from hub.log import configure
 from hub.sdk import Rejected, Reply, Request, Unavailable
 from hub.store import access
 from hub.store.health import note
+from hub.store.intake import step
+from hub.store.leases import take_lease
 from hub.web import inbound
-from tests.unit.braid import NOON
+from tests.unit.braid import NOON, Braid
 from tests.unit.small_hub import SmallHub
 
 
@@ -154,3 +156,29 @@ def test_figures_for_this_machine_or_a_token(hub: SmallHub, client: FlaskClient)
         token = access.add_token(connection, "prometheus", ["read"], NOON)
     headers = {"Authorization": f"Bearer {token}"}
     assert client.get("/metrics", environ_base={"REMOTE_ADDR": "192.0.2.1"}, headers=headers).status_code == 200
+
+
+def test_figures_say_how_far_behind_and_what_fails(hub: SmallHub, client: FlaskClient) -> None:
+    """One scrape answers: is it healthy, how far behind, what is failing."""
+    with hub.store.write() as connection:
+        rows = Braid(connection)
+        rows.health("archive", "amber", "connection refused", failures=3)
+        who = rows.customer("Alice", ("email", "alice@x.example"))[0]
+        case_id = rows.case("T-1", who)
+        rows.delivery("archive", "send", "waiting", case_id=case_id, at=rows.ago(10))
+        rows.delivery("archive", "send", "rejected", case_id=case_id)
+        rows.insert(step, raw_id=rows.raw(), stage="plan", state="waiting", instance="archive", due_at=rows.ago(2))
+        rows.alert("drill", "x")
+        take_lease(connection, "archive", "poll", "host/1", NOON)
+    text = client.get("/metrics").text
+    for line in (
+        'tresse_instance_failures{instance="archive"} 3.0',
+        'tresse_instance_paused{instance="archive"} 0.0',
+        'tresse_deliveries_open{instance="archive",state="rejected"} 1.0',
+        'tresse_delivery_due_seconds{instance="archive"} 600.0',
+        'tresse_step_due_seconds{stage="plan"} 120.0',
+        'tresse_alerts_open{kind="drill"} 1.0',
+        'tresse_source_owned{instance="archive",source="poll"} 1.0',
+    ):
+        assert line in text, line
+    assert "tresse_disk_free_bytes " in text
