@@ -71,8 +71,10 @@ def metrics() -> Response:
 
 def _room() -> int | None:
     """Bytes free under the data directory."""
+    config = here.hub().config
+    place = config.hub.data if config.hub.data.exists() else config.path.parent
     try:
-        return shutil.disk_usage(here.hub().config.hub.data).free
+        return shutil.disk_usage(place).free
     except OSError:
         return None
 
