@@ -31,10 +31,6 @@ _SQLITE_RAW = """
 INSERT INTO raw (instance, source_key, received_at, sha256, size, facts, data)
 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
-_SQLITE_STEP = """
-INSERT INTO step (raw_id, stage, state, instance, due_at)
-SELECT id, 'read', 'waiting', instance, ? FROM raw WHERE id > ?
-"""
 
 
 def receive(store: Store, instance: str, page: Page, now: datetime, source: str = "") -> int:
@@ -60,15 +56,17 @@ def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw
     if not found:
         return
     if connection.dialect.name == "sqlite":
-        _push_to_sqlite(connection, found, now)
-        return
-    kept = connection.execute(_PUSHED, [_row(instance, one, digest, now) for instance, one, digest in found])
-    steps = [_step(number, instance, now) for number, instance in kept]
-    if steps:
-        connection.execute(_INSERT_STEP, steps)
+        fresh = _push_to_sqlite(connection, found, now)
+    else:
+        rows = [_row(instance, one, digest, now) for instance, one, digest in found]
+        fresh = [(number, instance) for number, instance in connection.execute(_PUSHED, rows)]
+    if fresh:
+        connection.execute(_INSERT_STEP, [_step(number, instance, now) for number, instance in fresh])
 
 
-def _push_to_sqlite(connection: Connection, found: Sequence[tuple[str, Raw, str]], now: datetime) -> None:
+def _push_to_sqlite(
+    connection: Connection, found: Sequence[tuple[str, Raw, str]], now: datetime
+) -> list[tuple[int, str]]:
     """The same below Core, which would cost more than SQLite does: every web thread waits for this one.
 
     Nobody else writes meanwhile, so what lies behind the last id is ours.
@@ -79,7 +77,8 @@ def _push_to_sqlite(connection: Connection, found: Sequence[tuple[str, Raw, str]
         for instance, one, digest in found
     ]
     connection.exec_driver_sql(_SQLITE_RAW, rows)
-    connection.exec_driver_sql(_SQLITE_STEP, (at, last))
+    fresh = connection.exec_driver_sql("SELECT id, instance FROM raw WHERE id > ? ORDER BY id", (last,))
+    return [(number, instance) for number, instance in fresh]
 
 
 def _new(connection: Connection, instance: str, page: Page) -> list[tuple[Raw, str]]:
