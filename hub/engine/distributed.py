@@ -183,6 +183,7 @@ class Distributed:
         while not self._stop.is_set():
             try:
                 self._see_instances()
+                self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
                 self._wake_due()
                 self._owning.tend()
                 self._telling.look()

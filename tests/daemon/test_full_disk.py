@@ -52,7 +52,9 @@ def pushed_into(hub: Running, word: str) -> tuple[set[str], set[str]]:
         told |= hub.push(numbered(f"{word}{turn:02}-", 20), 16_000)
         if list(told.values()).count(503) >= 40:
             break
-    assert set(told.values()) == {202, 503}
+    # The engine fills the disk as well: it may be full before the first of these.
+    assert 503 in told.values()
+    assert set(told.values()) <= {202, 503}
     return {k for k, s in told.items() if s == 202}, {k for k, s in told.items() if s == 503}
 
 
