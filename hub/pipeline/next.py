@@ -15,7 +15,7 @@ from hub.pipeline.plan import plan_raw
 from hub.pipeline.suggest import Answers
 from hub.pipeline.unread import tell_kept
 from hub.store import ILL
-from hub.store.intake import step
+from hub.store.intake import message, step
 
 TRIES = 5
 """How often a message that our own code or a plugin stumbles over is planned before it is set aside."""
@@ -53,8 +53,8 @@ def _not_yet(connection: Connection, now: datetime, cases: set[int]) -> dict[int
 
 
 def plan_raws(parts: Parts, answers: Answers, raw_ids: Sequence[int]) -> None:
-    """Plan the raws of one case in order, until one fails: what comes after it waits with it."""
-    for raw_id in raw_ids:
+    """Plan the raws of one case as they stand on it, until one fails: what comes after it waits with it."""
+    for raw_id in _as_said(parts, raw_ids):
         if parts.stop.is_set():
             return
         try:
@@ -68,6 +68,16 @@ def plan_raws(parts: Parts, answers: Answers, raw_ids: Sequence[int]) -> None:
             logger().debug("could not plan", exc_info=True)
             _set_aside(parts, raw_id, type(error).__name__)
             return
+
+
+def _as_said(parts: Parts, raw_ids: Sequence[int]) -> list[int]:
+    """In the order of their messages: what came in first on one channel may be recorded after another channel's."""
+    if len(raw_ids) < 2:
+        return list(raw_ids)
+    first = sa.select(message.c.raw_id, sa.func.min(message.c.id)).where(message.c.raw_id.in_(raw_ids))
+    with parts.store.read() as connection:
+        places = dict(connection.execute(first.group_by(message.c.raw_id)).all())
+    return sorted(raw_ids, key=lambda raw_id: (places.get(raw_id, 0), raw_id))
 
 
 def _set_aside(parts: Parts, raw_id: int, reason: str) -> None:

@@ -37,15 +37,13 @@ def judge_desks(life: Life, people: People) -> None:
 
 
 def _owed(life: Life, people: People) -> dict[str, Owed]:
-    """By case number, from the timeline: the history before the hub owes nothing."""
+    """By case number, as it stands on the timeline: the history before the hub owes nothing."""
     cases: dict[str, list[str]] = {}
-    came: dict[str, int] = {}
-    for case, text, raw_id in life.rows(
-        "select c.number, b.text, m.raw_id from message m join message_body b on b.message_id = m.id "
+    for case, text in life.rows(
+        "select c.number, b.text from message m join message_body b on b.message_id = m.id "
         "join cases c on c.id = m.case_id where m.direction = 'in' and m.state = 'ok' order by m.id"
     ):
         cases.setdefault(case, []).append(text)
-        came[text] = raw_id
     owed = {}
     for case, texts in cases.items():
         mails = [people.mails[text.rpartition(" ")[2]] for text in texts]
@@ -59,7 +57,7 @@ def _owed(life: Life, people: People) -> dict[str, Owed]:
         if spoken:
             comments = sum(1 for mail in mails if not mail.old and not mail.automatic)
             late = frozenset(mail.text for mail in mails if mail.hard)
-            owed[case] = Owed(texts[0], tuple(sorted(words, key=came.__getitem__)), comments, late)
+            owed[case] = Owed(texts[0], tuple(words), comments, late)
     return owed
 
 
