@@ -12,9 +12,8 @@ from hub.log import logger
 from hub.pace import Pace
 from hub.registry import Registry
 from hub.sdk import ConfigError, Context, Settings
-from hub.store.alerts import close_alert
 from hub.store.secrets import SecretState
-from hub.store.sides import begin_sides
+from hub.store.sides import all_sides, begin_sides
 
 MAKE_LIMIT = 15.0
 """Seconds all constructors together may take; whoever is later counts as broken."""
@@ -83,6 +82,6 @@ def _keep_broken(lend: Lend, broken: Mapping[str, str], made: Mapping[str, Insta
     now = lend.clock.now()
     with lend.store.write() as connection:
         begin_sides(connection, set(made), dict(broken), now)
-        for instance in made:
-            if made[instance].health.state == "green":
-                close_alert(connection, f"instance:{instance}", now)
+        rows = all_sides(connection)
+    for name, instance in made.items():
+        instance.sides.adopt(rows.get(name, {}))
