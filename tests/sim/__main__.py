@@ -37,6 +37,8 @@ def campaign(first: int, seeds: int, steps: int = STEPS) -> int:
         if result.violations:
             failed += 1
             print(f"seed {seed}: {result.violations}\n  repeat: python -m tests.sim --seed {seed}", flush=True)
+        if len(done) % 100 == 0 and len(done) < seeds:
+            print(figures(done, time.perf_counter() - began), flush=True)
     print(figures(done, time.perf_counter() - began))
     return int(failed > 0)
 
