@@ -95,6 +95,15 @@ class Sender(threading.Thread):
             self.error = error
 
 
+WINDOW = 300
+"""Mails of the mailbox that somebody else looks at in one go."""
+
+
+def _mark(head: bytes) -> str:
+    found = re.search(rb"zq\d{6}", head)
+    return found[0].decode() if found else ""
+
+
 class Somebody:
     """Another mail client: removes mails that the hub has kept, and has the mailbox numbered anew."""
 
@@ -103,14 +112,16 @@ class Somebody:
         self.expunged = self.renumbered = 0
 
     def clean_up(self) -> None:
-        """Expunge one in ten of the mails that are kept and were not looked at yet."""
+        """Expunge one in five of the mails that are on the timeline, of a part of the mailbox."""
         client = self.dovecot.connect(self.user)
         client.select("INBOX")
-        validity = client.response("UIDVALIDITY")[1][0].decode()
-        kept = {key for (key,) in self.rows.all("SELECT source_key FROM raw")}
-        ours = [k.rpartition("/")[2] for k in kept if k.split("/")[1].partition(".")[0] == validity]
-        there = set(client.uid("SEARCH", "ALL")[1][0].decode().split())
-        gone = self.dice.sample(sorted(there.intersection(ours)), len(there.intersection(ours)) // 10)
+        uids = client.uid("SEARCH", "ALL")[1][0].decode().split()
+        first = self.dice.randrange(max(1, len(uids) - WINDOW))
+        heads = client.uid("FETCH", ",".join(uids[first : first + WINDOW]), "(UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        kept = {subject.partition(" ")[0] for (subject,) in self.rows.all("SELECT subject FROM message")}
+        pairs = [(item[0], item[1]) for item in heads[1] if isinstance(item, tuple)]
+        ours = [re.search(rb"UID (\d+)", head)[1].decode() for head, text in pairs if _mark(text) in kept]
+        gone = self.dice.sample(ours, len(ours) // 5)
         if gone:
             client.uid("STORE", ",".join(gone), "+FLAGS", "(\\Deleted)")
             client.expunge()
@@ -140,7 +151,7 @@ def _campaign(name: str, mails: int, kills: int, processes: list[Process], rows:
             if n in renumber:
                 somebody.number_anew()
             busy += _one_kill(dice.choice(processes), rows, sender, dice)
-            if n % 3 == 0:
+            if n % 2 == 0:
                 somebody.clean_up()
             if kills > 10 and n % 10 == 9:
                 print(f"  {n + 1} of {kills} kills, {rows.number('SELECT count(*) FROM raw')} mails kept, "
