@@ -47,11 +47,15 @@ def configure(level: str = "INFO", style: str = "line") -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up at each line: tests exchange it
+        # Looked up at each line: tests exchange it. Text and line's end in one write: several processes share a file.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     # A tick that finds the last one still at work is skipped on purpose.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    # While the database is away these tell of each try; we tell of it once.
+    for library in ("psycopg.pool", "procrastinate"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     # Libraries speak through logging; their chatter (a URL with a token in it) stays below WARNING.
     logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
 
