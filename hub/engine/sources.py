@@ -145,7 +145,7 @@ class Source:
         except sa.exc.SQLAlchemyError as error:
             # Our own database is ill: the source is not to blame, and keeps what we could not.
             self.instance.give_back(IN)
-            self.instance.log.error("could not keep a page", error=type(error).__name__)
+            self.parts.troubles.ill(self.key, error)
             self.again(self.parts.now() + timedelta(seconds=5))
             return False
         except KeyboardInterrupt:
@@ -164,6 +164,7 @@ class Source:
             return 0
         parts = self.parts
         new = receive(parts.store, self.instance.id, page, parts.now(), self.name, flow=parts.flow, epoch=self.epoch)
+        parts.troubles.well(self.key)
         self._cursor = page.cursor
         return new
 

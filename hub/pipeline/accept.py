@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from hub.instances import Bug, Instance
-from hub.log import logger
 from hub.pipeline.parts import Parts
 from hub.pipeline.receive import receive
 from hub.sdk import Accepts, AuthError, ConfigError, Page, Rejected, Reply, Request, Unavailable
+from hub.store import ILL
 
 BUSY = Reply(503, b"not now; try again in a minute\n", headers={"Retry-After": "60"})
 """What a sender hears when its words could not be kept. Never 200: a sender that hears 200 forgets."""
@@ -26,12 +26,15 @@ def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
         return Reply(403, f"{error}\n".encode())
     except Rejected as error:
         return Reply(400, f"{error}\n".encode())
-    except (ConfigError, Unavailable, Bug):
+    except (ConfigError, Unavailable, Bug) as error:
+        if isinstance(error.__cause__, ILL):  # it asked for its state
+            parts.troubles.ill("intake", error.__cause__)
         return BUSY
     if accepted.raws:
         try:
             receive(parts.store, instance.id, Page(accepted.raws, {}), parts.now(), flow=parts.flow)
         except sa.exc.SQLAlchemyError as error:
-            logger(instance=instance.id).error("could not keep what was pushed", error=type(error).__name__)
+            parts.troubles.ill("intake", error)
             return BUSY
+        parts.troubles.well("intake")
     return accepted.reply

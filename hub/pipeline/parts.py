@@ -15,6 +15,7 @@ from hub.clock import Clock
 from hub.config import BrandSettings, Config
 from hub.flow import Flow
 from hub.instances import Instance
+from hub.pipeline.troubles import Troubles
 from hub.rules.orders import compile_patterns
 from hub.store import Store
 
@@ -40,6 +41,8 @@ class Parts:
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
     flow: Flow = field(default_factory=Flow)
     """Whose turn it is, where one sender writes a lot."""
+    troubles: Troubles = field(default_factory=Troubles)
+    """What this process stumbles over, told once."""
     looked: dict[str, datetime] = field(default_factory=dict)
     """When something that need not be looked at often was looked at last."""
 
