@@ -135,7 +135,9 @@ class Somebody:
         self.renumbered += 1
 
 
-def _campaign(name: str, mails: int, kills: int, processes: list[Process], rows: Rows, dovecot: Dovecot, user: str) -> None:
+def _campaign(
+    name: str, mails: int, kills: int, processes: list[Process], rows: Rows, dovecot: Dovecot, user: str
+) -> None:
     print(f"\n{name}: {mails} mails, {kills} kills, seed {SEED} (repeat with TRESSE_SEED={SEED})", flush=True)
     dice, posted, began = random.Random(SEED), marked_mails(mails, SEED), time.monotonic()
     sender, somebody = Sender(dovecot, user, posted), Somebody(dovecot, user, rows, dice)
@@ -154,12 +156,19 @@ def _campaign(name: str, mails: int, kills: int, processes: list[Process], rows:
             if n % 2 == 0:
                 somebody.clean_up()
             if kills > 10 and n % 10 == 9:
-                print(f"  {n + 1} of {kills} kills, {rows.number('SELECT count(*) FROM raw')} mails kept, "
-                      f"{time.monotonic() - began:.0f} s", flush=True)
+                print(
+                    f"  {n + 1} of {kills} kills, {rows.number('SELECT count(*) FROM raw')} mails kept, "
+                    f"{time.monotonic() - began:.0f} s",
+                    flush=True,
+                )
         until(lambda: sender.error or not sender.is_alive(), 120, "all mails to be put into the mailbox")
         assert sender.error is None, sender.error
-        until(lambda: rows.number("SELECT count(*) FROM raw") >= mails and rows.quiet(), 60 + mails / 20,
-              "all mails to be kept and read", lambda: (rows.number("SELECT count(*) FROM raw"), rows.work_left()))
+        until(
+            lambda: rows.number("SELECT count(*) FROM raw") >= mails and rows.quiet(),
+            60 + mails / 20,
+            "all mails to be kept and read",
+            lambda: (rows.number("SELECT count(*) FROM raw"), rows.work_left()),
+        )
         time.sleep(1.5)  # a poll more: what would come twice comes now
         for process in processes:
             assert process.alive()
@@ -167,8 +176,17 @@ def _campaign(name: str, mails: int, kills: int, processes: list[Process], rows:
     finally:
         stop_all(processes)
     figures = judge(rows, posted)
-    summary(name, SEED, mails=mails, kills=kills, kills_with_mails_on_the_way=busy, renumbered=somebody.renumbered,
-            expunged_by_others=somebody.expunged, **figures, seconds=round(time.monotonic() - began, 1))
+    summary(
+        name,
+        SEED,
+        mails=mails,
+        kills=kills,
+        kills_with_mails_on_the_way=busy,
+        renumbered=somebody.renumbered,
+        expunged_by_others=somebody.expunged,
+        **figures,
+        seconds=round(time.monotonic() - began, 1),
+    )
     assert figures["lost"] == figures["doubled"] == 0
     assert somebody.expunged
     assert busy
@@ -215,7 +233,9 @@ def _embedded(tmp_path: Path, dovecot: Dovecot, mails: int, kills: int) -> None:
 
 def _distributed(tmp_path: Path, dovecot: Dovecot, postgres, mails: int, kills: int) -> None:
     user, url = dovecot.new_mailbox(), postgres.new_hub_database()
-    text = CONFIG.format(user=user, password=PASSWORD, port=dovecot.imap, after="nothing") + ON_POSTGRESQL.format(url=url)
+    text = CONFIG.format(user=user, password=PASSWORD, port=dovecot.imap, after="nothing") + ON_POSTGRESQL.format(
+        url=url
+    )
     config = _write(tmp_path, text)
     rows = Rows(url.replace("+psycopg", ""))
     workers = [Process(config, f"worker{n}", "worker") for n in (1, 2)]
