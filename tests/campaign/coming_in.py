@@ -39,9 +39,10 @@ poll = "1s"
 class Pusher(threading.Thread):
     """One sender: an entry with a new key, again and again until it is taken; then the next."""
 
-    def __init__(self, url: str, name: str, ended: threading.Event, pause: float) -> None:
+    def __init__(self, url: str, name: str, ended: threading.Event, pause: float, instance: str = "website") -> None:
         super().__init__(daemon=True, name=name)
-        self.url, self.ended, self.pause = url, ended, pause
+        self.address = f"{url}/in/{instance}"
+        self.ended, self.pause = ended, pause
         self.taken: list[tuple[str, float, float]] = []
         """Marks that were answered 2xx, with when that request began and when the answer came."""
         self.refused: Counter[str] = Counter()
@@ -64,7 +65,7 @@ class Pusher(threading.Thread):
         entry = {"name": "A", "email": f"{mark}@customer.example", "subject": mark, "message": f"Hello {mark}"}
         began = time.monotonic()
         try:
-            answer = session.post(f"{self.url}/in/website", json={**entry, "key": mark}, timeout=60)
+            answer = session.post(self.address, json={**entry, "key": mark}, timeout=60)
         except requests.RequestException as error:
             self.refused[type(error).__name__] += 1
             return False
@@ -107,6 +108,8 @@ class Ground:
         self.pushers = [Pusher(self.url, f"p{n}", self.ended, 0.02) for n in range(3)]
         self.postman = Postman(folder / "mail", self.ended)
         self.away: list[tuple[float, float]] = []
+        self.letters: set[str] = set()
+        """Marks of what comes in another way."""
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -165,6 +168,7 @@ class Ground:
         marks = {mark for p in self.pushers for mark, _, _ in p.taken}
         marks |= {f"zqmail{n:06}" for n in range(self.postman.count)}
         seen = Counter(s for (s,) in self.rows.all("SELECT subject FROM message WHERE direction = 'in'"))
+        marks |= self.letters
         raws = self.rows.number("SELECT count(*) FROM raw")
         lies = [
             mark for p in self.pushers for mark, began, ended in p.taken
