@@ -9,6 +9,7 @@ middle of a word, or does not answer; SQLite's file is held by another process, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -72,12 +73,9 @@ def _postgresql(
     print(f"\n{name}: {stops} stops, {cuts} cuts, seed {SEED} (repeat with TRESSE_SEED={SEED})", flush=True)
     dice, web, began = random.Random(SEED), free_ports(1)[0], time.monotonic()
     database = postgres.new_hub_database().rpartition("/")[2]
-    kinds = {"hub": ["run"]}
-    if engine == "distributed":
-        kinds = {"web": ["web", "--workers", "2"], "worker1": ["worker"], "worker2": ["worker"]}
     with Proxy(postgres.port) as proxy:
         text = CONFIG.format(web=web) + ON_POSTGRESQL.format(port=proxy.port, name=database, engine=engine)
-        ground = Ground(folder, text, kinds, Rows(postgres.conninfo(database)), web)
+        ground = Ground(folder, text, _kinds(engine), Rows(postgres.conninfo(database)), web)
         with ground.under_way():
             for n in range(stops):
                 time.sleep(dice.uniform(0.1, 1.0))
@@ -98,6 +96,13 @@ def _postgresql(
                 time.sleep(stall)
             proxy.well()
     _end(name, ground, began, stops=stops, gone_s=gone, connections_cut=proxy.cuts, stalled_s=stall)
+
+
+def _kinds(engine: str) -> dict[str, list[str]]:
+    """The processes of a hub, by name."""
+    if engine == "embedded":
+        return {"hub": ["run"]}
+    return {"web": ["web", "--workers", "2"], "worker1": ["worker"], "worker2": ["worker"]}
 
 
 def _away(ground: Ground, postgres: Postgres, seconds: float) -> None:
@@ -154,6 +159,37 @@ def full(disk: Path) -> Iterator[None]:
         yield
     finally:
         ballast.unlink()
+
+
+def _full_postgresql(folder: Path, engine: str, filled: float) -> None:
+    name = f"full disk, {engine} on PostgreSQL"
+    print(f"\n{name}, seed {SEED}", flush=True)
+    web, began = free_ports(1)[0], time.monotonic()
+    server = Postgres(safe=True)
+    with small_disk(server.folder, 250), contextlib.ExitStack() as stack:
+        server.own()
+        postgres = stack.enter_context(server)
+        database = postgres.new_hub_database().rpartition("/")[2]
+        text = CONFIG.format(web=web) + ON_POSTGRESQL.format(port=postgres.port, name=database, engine=engine)
+        ground = Ground(folder, text, _kinds(engine), Rows(postgres.conninfo(database)), web)
+        with ground.under_way():
+            with full(postgres.folder):
+                until(lambda: sum(p.refused["503"] for p in ground.pushers) > 3, 120, "a full disk to be noticed")
+                with ground.nothing_kept():
+                    time.sleep(filled)
+            if not postgres.alive():  # it gives up where its own log finds no room (its handbook, "disk full failure")
+                postgres.stop()
+                postgres.start()
+        _end(name, ground, began, full_s=filled)
+    shutil.rmtree(server.folder, ignore_errors=True)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ["distributed", "embedded"])
+def test_full_disk_of_postgresql(tmp_path, engine):
+    need("postgres")
+    _full_postgresql(tmp_path, engine, 15)
 
 
 # -- SQLite ------------------------------------------------------------------------------------------

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
+from hub.engine.jobs import conninfo
 from hub.log import configure
 from hub.pipeline.troubles import Troubles
 from hub.sdk import Unavailable
@@ -65,4 +69,19 @@ def test_a_plugin_hears_one_of_the_four_words_when_our_database_is_away(tmp_path
     with pytest.raises(Unavailable, match="own database") as told:
         getattr(state, call)(*arguments)
     assert told.value.maybe_done
+    store.close()
+
+
+def test_a_database_host_that_went_away_without_a_word_is_noticed(postgres):
+    """By every connection, of ours and of the queue's; what an admin wrote into the address stands."""
+    store = Store(postgres.new_database() + "?keepalives_idle=7")
+    with store.read() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        with socket.socket(fileno=os.dup(driver.fileno())) as wire:
+            assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 7
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+    assert "tcp_user_timeout=20000" in conninfo(store.url)
+    assert conninfo(store.url).count("keepalives_idle=7") == conninfo(store.url).count("keepalives_idle") == 1
     store.close()
