@@ -121,30 +121,29 @@ class Proxy:
         self._pairs.add(pair)
         try:
             await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
-        except asyncio.CancelledError:
-            pass  # the end of the test: asyncio would print that as an error
+        except (OSError, asyncio.CancelledError):
+            pass  # one side was reset, so the other is, below; or the test ends
         finally:
             self._pairs.discard(pair)
             for one in pair:
                 one.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(CHUNK):
-                if self._delay:
-                    await asyncio.sleep(self._delay)
-                await self._flowing.wait()
-                if 0 <= self._left < len(data):
-                    writer.write(data[: self._left])
-                    self._left = -1
-                    self._cut()
-                    return
-                if self._left >= 0:
-                    self._left -= len(data)
-                writer.write(data)
-                await writer.drain()
-            if writer.can_write_eof():
-                writer.write_eof()
+        while data := await reader.read(CHUNK):
+            if self._delay:
+                await asyncio.sleep(self._delay)
+            await self._flowing.wait()
+            if 0 <= self._left < len(data):
+                writer.write(data[: self._left])
+                self._left = -1
+                self._cut()
+                return
+            if self._left >= 0:
+                self._left -= len(data)
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

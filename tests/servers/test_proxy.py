@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -106,3 +108,19 @@ def test_delays(proxy):
         began = time.monotonic()
         assert said(client, b"hello") == b"hello"
         assert time.monotonic() - began >= 0.2
+
+
+def test_a_reset_on_one_side_is_one_on_the_other(proxy):
+    """A server that dies with words unread: its client must not wait for ever."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        Proxy(server.getsockname()[1]) as before,
+        dial(before) as client,
+    ):
+        far = server.accept()[0]
+        client.sendall(b"unread")
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        time.sleep(0.1)
+        far.close()
+        with contextlib.suppress(ConnectionError):
+            assert client.recv(10) == b""
