@@ -152,7 +152,7 @@ def _campaign(
             until(lambda: all(p.started() for p in processes), 60, "the hub to start")
             if n in renumber:
                 somebody.number_anew()
-            busy += _one_kill(dice.choice(processes), rows, sender, dice)
+            busy += _one_kill(dice.choice(processes), rows, sender, dice.uniform(0.0, 1.0 if kills <= 10 else 3.0))
             if n % 2 == 0:
                 somebody.clean_up()
             if kills > 10 and n % 10 == 9:
@@ -192,9 +192,9 @@ def _campaign(
     assert busy
 
 
-def _one_kill(victim: Process, rows: Rows, sender: Sender, dice: random.Random) -> bool:
-    """Kill at a random moment; returns whether mails were waiting to be fetched or read just then."""
-    time.sleep(dice.uniform(0.0, 1.0))
+def _one_kill(victim: Process, rows: Rows, sender: Sender, life: float) -> bool:
+    """Kill after `life` seconds; returns whether mails were waiting to be fetched or read just then."""
+    time.sleep(life)
     sent, kept, left = sender.sent, rows.number("SELECT count(*) FROM raw"), rows.work_left()["steps"]
     victim.kill()
     victim.start()
