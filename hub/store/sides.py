@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from hub.circuit import Health, worst
 from hub.store.alerts import close_alert, raise_alert
 from hub.store.health import instance, instance_health
-from hub.store.session import upsert
+from hub.store.session import alone, upsert
 
 MAKE = "make"
 """The side of an instance that could not be made."""
@@ -49,6 +49,7 @@ def all_sides(connection: Connection) -> dict[str, dict[str, Health]]:
 
 def begin_sides(connection: Connection, made: set[str], broken: dict[str, str], now: datetime) -> None:
     """At a start: what was sick is tried at once, what could not be made is red, what left is forgotten."""
+    alone(connection, "sides")  # several processes start at once, and would wait for each other's rows
     known = made | set(broken)
     connection.execute(sa.delete(instance_health).where(instance_health.c.instance.not_in(known)))
     healed = sa.and_(instance_health.c.side == MAKE, instance_health.c.instance.in_(made))
