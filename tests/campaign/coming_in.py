@@ -150,16 +150,27 @@ class Ground:
         for one in (*self.pushers, self.postman):
             one.join(70)
             assert not one.is_alive()
-        until(
-            self.quiet,
-            60,
-            "everything to be done",
-            lambda: (self.rows.work_left(), self.rows.all("SELECT instance, count(*) FROM raw GROUP BY instance")),
-        )
+        self.drain()
         assert all(p.alive() for p in self.processes)
         assert ready(self.url)
 
+    def drain(self) -> None:
+        """Wait until all is done. Fails when nothing was done for a minute: a busy machine takes its time."""
+        left, since = self.left(), time.monotonic()
+        while left:
+            time.sleep(0.1)
+            if (now := self.left()) != left:
+                left, since = now, time.monotonic()
+            assert time.monotonic() < since + 60, f"nothing was done for a minute: {self.rows.work_left()}"
+
+    def left(self) -> list[int]:
+        """What is still to be done; nothing when all is."""
+        if self.quiet():
+            return []
+        return [self.rows.number("SELECT count(*) FROM raw"), *self.rows.work_left().values()]
+
     def quiet(self) -> bool:
+        """Whether everything came in and is done."""
         here = self.rows.number("SELECT count(*) FROM raw WHERE instance = 'box'")
         return here >= self.postman.count and self.rows.quiet()
 
