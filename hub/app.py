@@ -27,6 +27,7 @@ from hub.pipeline.room import Room
 from hub.pipeline.settle import interrupted
 from hub.pipeline.suggest import Answers
 from hub.pipeline.together import GroupCommit
+from hub.pipeline.troubles import Troubles
 from hub.reading import Readers
 from hub.reading.children import Children
 from hub.registry import Registry, load_plugins
@@ -155,10 +156,10 @@ def open_hub(
         _import_answers(store, config, clock.now())
         registry, stop = registry or load_plugins(), threading.Event()
         instances, broken = build(config, registry, Lend(store, clock, rng, key, stop, threads, session))
-        flow, room = Flow(), Room(config, store, clock)
-        pushes = GroupCommit(store, clock, threads("pushes", 1), flow)
+        flow, room, troubles = Flow(), Room(config, store, clock), Troubles()
+        pushes = GroupCommit(store, clock, threads("pushes", 1), flow, troubles)
         first = _first_start(store, clock.now())
-        parts = Parts(config, store, clock, rng, instances, room, pushes, flow, first, stop, readers())
+        parts = Parts(config, store, clock, rng, instances, room, pushes, flow, troubles, first, stop, readers())
         if engine:
             interrupted(parts)
         answers = Answers(parts)

@@ -60,12 +60,18 @@ def configure(level: str = "INFO", style: str = "line") -> None:
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # A line for each request that waits for a thread: under load, more than the requests cost.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    # While the database is away these tell of each try; we tell of it once.
+    for library in ("psycopg.pool", "procrastinate"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     # Libraries speak through logging; their chatter (a URL with a token in it) stays below WARNING.
     logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
 
 
-class _Lines(structlog.PrintLogger):
-    """A line that cannot be written (a full disk, a reader that is gone) must not end what it tells of."""
+class _Lines(structlog.WriteLogger):
+    """A line that cannot be written (a full disk, a reader that is gone) must not end what it tells of.
+
+    Text and line's end in one write: several processes share a file.
+    """
 
     def msg(self, message: str) -> None:
         """Write a line, if it can be written."""

@@ -18,13 +18,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from procrastinate import App
+from procrastinate.exceptions import ConnectorException
 
 from hub.engine.draining import Draining
 from hub.engine.jobs import Jobs, lost, open_app
 from hub.engine.owning import Owning
 from hub.engine.polling import Polling
 from hub.engine.telling import Telling
-from hub.engine.troubles import Troubles
 from hub.log import logger
 from hub.pipeline.parts import Parts
 from hub.pipeline.settle import interrupted
@@ -62,7 +62,6 @@ class Distributed:
     ) -> None:
         self.parts, self.answers, self._stop, self._jobs = parts, answers, stop, jobs
         self._draining = Draining(parts, answers, jobs)
-        self._troubles = Troubles()
         self._threads = {READING: threads("read", READERS), PLANNING: threads("plan", PLANNERS)}
         self._threads |= {i.id: threads(f"{i.id}-lane", i.options.threads) for i in parts.instances.values()}
         self._polling = Polling(parts, self.wake, stop, threads, self._submit)
@@ -113,14 +112,15 @@ class Distributed:
     async def _work(self) -> None:
         """Keep a Procrastinate worker for each queue, and rescue what stalled; begin anew when the database returns."""
         self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(_unless_away)
         while not self._stop.is_set():
             app = open_app(self.parts.store.url, self._drain)
             try:
                 async with app.open_async():
-                    self._troubles.well("jobs")
+                    self.parts.troubles.well("jobs")
                     await self._workers(app)
             except Exception as error:  # noqa: BLE001 - told once; the rows are still there
-                self._troubles.ill("jobs", error)
+                self.parts.troubles.ill("jobs", error, database=isinstance(error, ConnectorException))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._ending.wait(), PAUSE)
 
@@ -160,9 +160,9 @@ class Distributed:
         queue = {"read": READING, "plan": PLANNING}.get(kind) or rest.partition("/")[0]
         try:
             await asyncio.wrap_future(self._threads[queue].submit(self._draining.drain, lane))
-            self._troubles.well("lane")
+            self.parts.troubles.well("lane")
         except Exception as error:  # noqa: BLE001 - told once; the lane is found again by its row
-            self._troubles.ill("lane", error)
+            self.parts.troubles.ill("lane", error)
 
     async def _rescue(self, app: App) -> None:
         """Give the jobs of workers that show no sign of life to others. Not a job itself: it could stall as well."""
@@ -188,9 +188,9 @@ class Distributed:
                 self._owning.tend()
                 self._telling.look()
                 self._looked_at = self.parts.clock.monotonic()
-                self._troubles.well("tend")
+                self.parts.troubles.well("tend")
             except Exception as error:  # noqa: BLE001 - told once; tried again in a second
-                self._troubles.ill("tend", error)
+                self.parts.troubles.ill("tend", error)
                 self._owning.overdue()
             self.parts.clock.wait(self._stop, LOOK)
 
@@ -240,9 +240,15 @@ class Distributed:
         try:
             if not self._stop.is_set():
                 function()
-                self._troubles.well("poll")
+                self.parts.troubles.well("poll")
         except Exception as error:  # noqa: BLE001 - told once; the next tick tries again
-            self._troubles.ill("poll", error)
+            self.parts.troubles.ill("poll", error)
         finally:
             with self._lock:
                 self._polls.discard(key)
+
+
+def _unless_away(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waits for failed: a job that could not be marked as done while the database is away is no news."""
+    if not isinstance(context.get("exception"), ConnectorException):
+        loop.default_exception_handler(context)

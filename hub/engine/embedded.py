@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from hub.engine.polling import Polling
 from hub.engine.telling import Telling
-from hub.engine.troubles import Troubles
 from hub.log import logger
 from hub.pipeline.deliver import drain, due_lanes
 from hub.pipeline.next import due_plans, plan_raws
@@ -48,7 +47,6 @@ class Embedded:
         self._planners = threads("plan", PLANNERS)
         self._drainers = {i.id: threads(f"{i.id}-lane", i.options.threads) for i in parts.instances.values()}
         self._busy: set[str] = set()
-        self._troubles = Troubles()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._polling = Polling(parts, self.wake, stop, threads, self._submit)
@@ -94,7 +92,7 @@ class Embedded:
             try:
                 worked = self.look()
                 self.parts.pushes.give_way(self.parts.clock.monotonic() - begun, self._stop)
-                self._troubles.well("look")
+                self.parts.troubles.well("look")
             except Exception as error:  # noqa: BLE001 - the daemon stays alive; the rows are still there
                 self._ill("look", error)
             if not worked:
@@ -102,7 +100,7 @@ class Embedded:
 
     def _ill(self, where: str, error: Exception) -> None:
         """Say what is wrong, then wait a little."""
-        self._troubles.ill(where, error)
+        self.parts.troubles.ill(where, error)
         self.parts.clock.wait(self._stop, PAUSE)
 
     def look(self) -> bool:
@@ -164,7 +162,7 @@ class Embedded:
         try:
             if not self._stop.is_set():
                 function(*args)
-                self._troubles.well(where)
+                self.parts.troubles.well(where)
         except Exception as error:  # noqa: BLE001 - logged there; the row still says what is to be done
             self._ill(where, error)
         finally:

@@ -25,12 +25,15 @@ from sqlalchemy.engine import Connection
 from hub.store import Store, alone
 from hub.store.lanes import Lane, free_lanes, lane, lost_lanes, open_lanes
 from hub.store.notes import get_note, set_note
+from hub.store.postgresql import noticing
 
 TASK = "tresse.drain"
 SCHEMA = "procrastinate.schema"
 """The note that says how far Procrastinate's tables were brought."""
 BEHIND = -1
 """The priority of lanes that let others go first."""
+WAIT = 8.0
+"""Seconds to wait for a connection. The pool waits ever longer between its tries; a fresh one begins at once."""
 
 # Fetching looks for the oldest job whose lock is free. Without these its cost grows with the backlog: at
 # 100,000 waiting jobs from 0.4 to 7 ms (measured with Procrastinate 3.10 on PostgreSQL 15).
@@ -44,7 +47,8 @@ INDEXES = (
 
 def conninfo(url: sa.URL) -> str:
     """The address as libpq writes it."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    whole = url.set(drivername="postgresql").update_query_dict({k: str(v) for k, v in noticing(url).items()})
+    return whole.render_as_string(hide_password=False)
 
 
 # -- deferring: in the transaction that writes the work ------------------------------------------
@@ -184,6 +188,6 @@ class OneListener(PsycopgConnector):
 
 def open_app(url: sa.URL, drain: Callable[[str], Any]) -> App:
     """An app whose one task calls the coroutine function `drain` with a lane's key."""
-    app = App(connector=OneListener(conninfo=conninfo(url), min_size=1, max_size=6, timeout=20.0))
+    app = App(connector=OneListener(conninfo=conninfo(url), min_size=1, max_size=6, timeout=WAIT))
     app.task(name=TASK)(drain)
     return app

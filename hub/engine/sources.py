@@ -38,8 +38,6 @@ class Source:
         self._stuck = 0
         """The turn that was told to be stuck."""
         self._cursor: Mapping[str, Any] = {}
-        self._unkept = False
-        """Whether the database refused the last page, and that was told."""
         self.again: Callable[[datetime], None] = lambda _at: None
         """Called with the time of the next try after a failure (set by the engine)."""
         self.mine = True
@@ -137,7 +135,10 @@ class Source:
             self.instance.log.info("another process reads this source now; a page was left to it", source=self.name)
             return False
         except sa.exc.SQLAlchemyError as error:
-            self._not_kept(error)
+            # Our own database is ill: the source is not to blame, and keeps what we could not.
+            self.instance.give_back(IN)
+            self.parts.troubles.ill(self.key, error)
+            self.again(self.parts.now() + timedelta(seconds=5))
             return False
         except KeyboardInterrupt:
             raise
@@ -167,14 +168,6 @@ class Source:
                 break
         return True
 
-    def _not_kept(self, error: sa.exc.SQLAlchemyError) -> None:
-        """Our own database is ill: the source is not to blame, and keeps what we could not. Told once."""
-        self.instance.give_back(IN)
-        if not self._unkept:
-            self.instance.log.error("could not keep a page", error=type(error).__name__)
-        self._unkept = True
-        self.again(self.parts.now() + timedelta(seconds=5))
-
     def _room(self) -> bool:
         """Whether the disk bears more. The far side is not to blame where it does not."""
         if self.parts.room.left():
@@ -188,8 +181,8 @@ class Source:
             return 0
         parts = self.parts
         new = receive(parts.store, self.instance.id, page, parts.now(), self.name, flow=parts.flow, epoch=self.epoch)
+        parts.troubles.well(self.key)
         self._cursor = page.cursor
-        self._unkept = False
         return new
 
     def _listening(self) -> bool:

@@ -8,6 +8,7 @@ from hub.instances import Bug, Instance
 from hub.pipeline.parts import Parts
 from hub.pipeline.together import NotKept
 from hub.sdk import Accepts, AuthError, ConfigError, Rejected, Reply, Request, Unavailable
+from hub.store import ILL
 
 BUSY = Reply(503, b"not now; try again in a minute\n", headers={"Retry-After": "60"})
 """What a sender hears when its words could not be kept. Never 200: a sender that hears 200 forgets."""
@@ -29,7 +30,9 @@ def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
         return Reply(403, f"{error}\n".encode())
     except Rejected as error:
         return Reply(400, f"{error}\n".encode())
-    except (ConfigError, Unavailable, Bug):
+    except (ConfigError, Unavailable, Bug) as error:
+        if isinstance(error.__cause__, ILL):  # it asked for its state
+            parts.troubles.ill("intake", error.__cause__)
         return BUSY
     if accepted.raws:
         if not parts.room.left():
@@ -38,4 +41,5 @@ def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
             parts.pushes.keep(instance.id, accepted.raws)
         except NotKept:
             return BUSY
+        parts.troubles.well("intake")
     return accepted.reply

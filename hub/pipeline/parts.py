@@ -18,6 +18,7 @@ from hub.flow import Flow
 from hub.instances import Instance
 from hub.pipeline.room import Room
 from hub.pipeline.together import GroupCommit
+from hub.pipeline.troubles import Troubles
 from hub.reading import InProcess, Outcome, Readers
 from hub.rules.orders import compile_patterns
 from hub.store import Store
@@ -51,6 +52,8 @@ class Parts:
     pushes: GroupCommit
     flow: Flow
     """Whose turn it is, where one sender writes a lot."""
+    troubles: Troubles
+    """What this process stumbles over, told once."""
     started: datetime = field()
     """When this hub first started: what is older than `hub.history` before it is history."""
     stop: threading.Event = field(default_factory=threading.Event)

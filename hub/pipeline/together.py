@@ -18,6 +18,7 @@ from hub.clock import Clock
 from hub.flow import Flow
 from hub.log import logger
 from hub.pipeline.receive import keep_pushed
+from hub.pipeline.troubles import Troubles
 from hub.sdk import Raw
 from hub.store import ILL, Store
 from hub.store.lanes import read_lane
@@ -65,13 +66,14 @@ class Push:
 class GroupCommit:
     """The one place where pushes are kept. `writer` has one thread; with one that works at once, so does this."""
 
-    def __init__(self, store: Store, clock: Clock, writer: Executor, flow: Flow) -> None:
+    def __init__(self, store: Store, clock: Clock, writer: Executor, flow: Flow, troubles: Troubles) -> None:
         self._store, self._clock, self._writer, self._flow = store, clock, writer, flow
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._waiting: deque[Push] = deque()
         self._bytes = 0
-        self._at_work = self._closed = self._troubled = False
+        self._at_work = self._closed = False
+        self._troubles = troubles
         self._pressed_at = self._rest_until = float("-inf")
 
     def keep(self, instance: str, raws: Sequence[Raw]) -> None:
@@ -166,9 +168,7 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - found below, and told to its own sender alone
             logger().warning("pushes failed together, going one by one", error=type(error).__name__, pushes=len(batch))
             self._one_by_one(batch)
-        if self._troubled:
-            self._troubled = False
-            logger().info("pushes are kept again")
+        self._troubles.well("pushes")
 
     def _one_by_one(self, batch: Sequence[Push]) -> None:
         with self._store.write(durable=True) as connection:
@@ -187,6 +187,4 @@ class GroupCommit:
         """Nothing of the batch was committed, as far as anybody knows: tell every sender, and the log once."""
         for push in batch:
             push.error = error
-        if not self._troubled:
-            self._troubled = True
-            logger().error("could not keep what was pushed; its senders come again", error=type(error).__name__)
+        self._troubles.ill("pushes", error)

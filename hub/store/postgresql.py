@@ -13,6 +13,14 @@ POOL, MORE = 8, 24
 """Connections that a process keeps, and how many more it may open when it is busy."""
 WAIT = 20
 """Seconds a thread waits for one of them."""
+NOTICE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""How a host that went away without a word is noticed, in seconds and milliseconds (libpq): else it takes two hours."""
 
 
 def postgresql(url: sa.URL) -> Engine:
@@ -20,7 +28,7 @@ def postgresql(url: sa.URL) -> Engine:
     # An error's text would quote the values of the statement: customers' words, in a log.
     options = {"pool_size": POOL, "max_overflow": MORE, "pool_timeout": WAIT, "hide_parameters": True}
     try:
-        engine = sa.create_engine(url, connect_args={"connect_timeout": 10, "application_name": "tresse"}, **options)
+        engine = sa.create_engine(url, connect_args={"application_name": "tresse", **noticing(url)}, **options)
     except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as error:
         raise ConfigError(
             'database.url: PostgreSQL needs the extra: pip install "tresse[postgres]", and an address that begins '
@@ -28,6 +36,11 @@ def postgresql(url: sa.URL) -> Engine:
         ) from error
     sa.event.listen(engine, "connect", _clean)
     return engine
+
+
+def noticing(url: sa.URL) -> dict[str, int]:
+    """What is asked of libpq beside the address, where that does not say otherwise."""
+    return {name: value for name, value in NOTICE.items() if name not in url.query}
 
 
 def _clean(connection: Any, _record: Any) -> None:

@@ -49,7 +49,7 @@ def all_sides(connection: Connection) -> dict[str, dict[str, Health]]:
 
 def begin_sides(connection: Connection, made: set[str], broken: dict[str, str], now: datetime) -> None:
     """At a start: what was sick is tried at once, what could not be made is red, what left is forgotten."""
-    alone(connection, "start")  # workers start together, and would lock these rows in different orders
+    alone(connection, "sides")  # several processes start at once, and would wait for each other's rows
     known = made | set(broken)
     connection.execute(sa.delete(instance_health).where(instance_health.c.instance.not_in(known)))
     healed = sa.and_(instance_health.c.side == MAKE, instance_health.c.instance.in_(made))

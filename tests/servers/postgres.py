@@ -42,10 +42,15 @@ class Postgres:
         self._as: list[str] = []
         if os.geteuid() == 0:
             self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--reset-env"]
-            shutil.chown(self.folder, "postgres")
+        self.own()
         self._server: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
         self._templates: set[str] = set()
+
+    def own(self) -> None:
+        """Give the folder to the server's user; again after something was mounted there."""
+        if self._as:
+            shutil.chown(self.folder, "postgres")
 
     def __enter__(self) -> Self:
         make = [*self._as, str(binaries() / "initdb"), "-D", str(self.folder / "data"), "-A", "trust", "-U", USER]
@@ -86,6 +91,10 @@ class Postgres:
         with suppress(psycopg.OperationalError), psycopg.connect(self.conninfo("postgres"), connect_timeout=2):
             return True
         return False
+
+    def alive(self) -> bool:
+        """Whether the server runs; it may have ended by itself."""
+        return self._server is not None and self._server.poll() is None
 
     def stop(self, *, immediate: bool = False) -> None:
         """Stop: at once, as a crash would (`-m immediate`), or after the sessions were ended (`-m fast`)."""

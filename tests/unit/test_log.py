@@ -31,3 +31,21 @@ def test_libraries_speak_in_lines_like_ours(capsys):
     assert said["error"] == "ValueError"
     assert "test_log.py" in said["where"]
     assert "private words" not in line
+
+
+def test_a_line_is_one_write(monkeypatch):
+    """Processes of one hub may share a file: a line's end that comes later ends up behind another one's words."""
+    written: list[str] = []
+
+    class Stream:
+        def write(self, text: str) -> None:
+            written.append(text)
+
+        def flush(self) -> None:
+            pass
+
+    monkeypatch.setattr("sys.stderr", Stream())
+    configure("INFO", "json")
+    logger().info("hello")
+    assert len(written) == 1
+    assert written[0].endswith("}\n")

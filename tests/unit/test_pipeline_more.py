@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from hub.log import configure
 from hub.pipeline import deliver, enrich, plan
 from hub.pipeline.accept import accept
 from hub.pipeline.parts import Parts
@@ -388,6 +389,20 @@ def test_a_stranger_at_the_door_changes_no_health(world, monkeypatch):
         assert accept(world.hub.parts, door, request).status == status
         assert door.health.state == "green"
     assert not rows(world, alert)
+
+
+def test_what_is_pushed_while_a_plugins_state_is_away_is_refused_and_told_once(world, monkeypatch, capsys):
+    configure("INFO")
+    door = world.hub.instances["support"]
+
+    def gone(_self: Any, _request: Any) -> Any:
+        cause = sa.exc.OperationalError("select", {}, Exception("connection refused"))
+        raise Unavailable("the hub's own database does not answer", maybe_done=True) from cause
+
+    monkeypatch.setattr(type(door.component), "accept", gone, raising=False)
+    request = Request("POST", "", {}, {}, b"", "192.0.2.1")
+    assert [accept(world.hub.parts, door, request).status for _ in range(3)] == [503] * 3
+    assert capsys.readouterr().err.count("the database does not answer") == 1
 
 
 # -- customers -----------------------------------------------------------------------------
