@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import requests
 
+from tests.campaign.judge import Verdict
 from tests.servers.ports import answers, free_ports, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +43,26 @@ METADATA = "Metadata-Version: 2.1\nName: tresse-campaign\nVersion: 1.0\n"
 def size(name: str, usual: int) -> int:
     """How much of it: TRESSE_MESSAGES, TRESSE_KILLS."""
     return int(os.environ.get(f"TRESSE_{name}", "0")) or usual
+
+
+def keep(name: str, found: Verdict) -> None:
+    """The whole verdict as JSON, where TRESSE_CAMPAIGN names a folder."""
+    if folder := os.environ.get("TRESSE_CAMPAIGN"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / f"{name.replace(', ', '-').replace(' ', '-')}.json").write_text(found.json() + "\n")
+
+
+class Progress:
+    """A line every ten seconds, so that nobody thinks it hangs."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._began, self._said = name, time.monotonic(), time.monotonic()
+
+    def say(self, done: float, of: float, what: str) -> None:
+        now = time.monotonic()
+        if now - self._said >= 10:
+            self._said = now
+            print(f"  {self._name}: {done:g} of {of:g} {what}, {now - self._began:.0f} s", flush=True)
 
 
 class Far:
@@ -75,6 +96,15 @@ class Far:
             for line in file:
                 if line.endswith("\n"):
                     yield json.loads(line)
+
+    def count(self) -> tuple[int, int]:
+        """Messages written, and answers shown for them (each once)."""
+        written, shown = 0, set()
+        for line in self.lines():
+            written += line["e"] == "wrote"
+            if line["e"] == "effect" and line["what"] == "show":
+                shown.add((line["at"], line["mark"]))
+        return written, len(shown)
 
     def close(self) -> None:
         self._http.close()
@@ -202,3 +232,15 @@ class Place:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             print(f"kept for a look: {self.folder}")
+
+
+def settle(place: Place, desks: Sequence[str], seconds: float) -> None:
+    """Until every message reached every desk, and then until nothing is owed any more, by the hub's own word."""
+    progress, end = Progress("settling"), time.monotonic() + seconds
+    while time.monotonic() < end:
+        written, shown = place.far.count()
+        progress.say(shown, written * len(desks), "answers shown")
+        if shown >= written * len(desks) and not place.deliveries("waiting") and not place.deliveries("sending"):
+            return
+        time.sleep(0.5)
+    print(f"still owed after {seconds:g} s: {place.deliveries('waiting')[:5]}")  # the judge says what is missing

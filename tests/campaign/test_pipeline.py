@@ -8,8 +8,9 @@ import time
 import pytest
 
 from tests.campaign.judge import judge
-from tests.campaign.places import SEED, Place, size
+from tests.campaign.places import SEED, Place, Progress, keep, settle, size
 from tests.campaign.writing import Writers
+from tests.servers.postgres import Postgres
 
 SECTIONS = """
 [channels.mail]
@@ -29,37 +30,66 @@ DESKS = ("keyed", "searched")
 
 
 def test_embedded():
-    _embedded(size("MESSAGES", 100), size("KILLS", 3))
+    _embedded(size("MESSAGES", 200), size("KILLS", 4))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(7200)
+def test_embedded_long():
+    _embedded(size("MESSAGES", 10_000), size("KILLS", 100))
+
+
+def test_three_workers(postgres):
+    _distributed(postgres, size("MESSAGES", 200), size("KILLS", 4))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(7200)
+def test_three_workers_long(postgres):
+    _distributed(postgres, size("MESSAGES", 10_000), size("KILLS", 100))
 
 
 def _moods(place: Place) -> None:
     for at in ("desk/keyed", "desk/searched", "send/mail"):
-        place.far.mood(at, fail=0.2, delay=(0.0, 0.03), keyed=at != "desk/searched")
+        place.far.mood(at, fail=0.2, delay=(0.0, 0.05), keyed=at != "desk/searched")
 
 
 def _embedded(messages: int, kills: int) -> None:
-    dice = random.Random(SEED)
+    dice, progress = random.Random(SEED), Progress("pipeline, embedded")
     with Place(SECTIONS) as place:
         _moods(place)
         place.start("hub")
-        writers = Writers(dice)
-        for _ in range(kills):
-            place.far.write("mail", writers.some(messages // kills))
-            time.sleep(dice.uniform(0.2, 3.0))
-            place.processes["hub"].kill()
-            place.start("hub")
-        place.far.write("mail", writers.some(messages - messages // kills * kills))
-        settle(place)
-        found = judge(place.far.lines(), place.deliveries("unsure"), DESKS)
-        print("\n" + found.summary(f"pipeline, embedded, seed {SEED}"))
-        assert found.clean, found.first
+        for n, some in enumerate(Writers(dice).portions(messages, kills + 1)):
+            place.far.write("mail", some)
+            if n < kills:
+                time.sleep(dice.uniform(0.2, 2.5))
+                place.processes["hub"].kill()
+                place.start("hub")
+            progress.say(n, kills, "kills")
+        _judge(place, messages, "pipeline, embedded")
 
 
-def settle(place: Place, seconds: float = 120.0) -> None:
-    """Until nothing is owed any more, by the hub's own word."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not place.deliveries("waiting") and not place.deliveries("sending"):
-            return
-        time.sleep(1)
-    raise AssertionError(f"still owed after {seconds:g} s")
+def _distributed(postgres: Postgres, messages: int, kills: int) -> None:
+    """The first of three workers is killed early and never returns; the others in turn, started again at once."""
+    dice, progress = random.Random(SEED), Progress("pipeline, three workers")
+    with Place(SECTIONS, database=postgres.new_hub_database()) as place:
+        _moods(place)
+        place.start("one", "two", "three")
+        for n, some in enumerate(Writers(dice).portions(messages, kills + 1)):
+            place.far.write("mail", some)
+            if n < kills:
+                time.sleep(dice.uniform(0.2, 2.5))
+                name = "one" if n == 0 else ("two", "three")[n % 2]
+                place.processes[name].kill()
+                if n:
+                    place.start(name)
+            progress.say(n, kills, "kills")
+        _judge(place, messages, "pipeline, three workers")
+
+
+def _judge(place: Place, messages: int, name: str) -> None:
+    settle(place, DESKS, 60 + messages)
+    found = judge(place.far.lines(), place.deliveries("unsure"), DESKS)
+    print("\n" + found.summary(f"{name}, seed {SEED}"))
+    keep(name, found)
+    assert found.clean, found.first

@@ -21,8 +21,10 @@ class Writers:
         """The next messages: new threads, and further words in those of a moment ago."""
         return [self._one() for _ in range(how_many)]
 
-    def threads(self) -> Iterator[str]:
-        return (f"{self._prefix}{n}" for n in self._numbers)
+    def portions(self, messages: int, parts: int) -> Iterator[list[dict[str, Any]]]:
+        """So many messages in so many portions."""
+        for n in range(parts):
+            yield self.some(messages * (n + 1) // parts - messages * n // parts)
 
     def _one(self) -> dict[str, Any]:
         mark = f"{self._prefix}{next(self._numbers):06}"
