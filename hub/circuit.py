@@ -15,8 +15,6 @@ FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0
 """Seconds between tries while a far side is away: doubling, give or take a quarter."""
 RED_RETRY = 60.0
 """Seconds after which a red instance is tried once more: a server's own passwords heal too."""
-STRIKES = 3
-"""Failures in a row that open the circuit of what is asked: one call in five that fails must not stop the others."""
 PROBE = timedelta(seconds=60)
 """How long one probe keeps others away: were it lost without an outcome, nobody would ever call again."""
 
@@ -48,13 +46,6 @@ class Health:
 def good(before: Health, now: datetime) -> Health:
     """The far side answered: the circuit closes."""
     return Health("green", before.since if before.state == "green" else now, seen_at=now)
-
-
-def struck(before: Health) -> Health | None:
-    """One more failure that does not open the circuit yet; None: it opens now, or is open."""
-    if before.state != "green" or before.failures + 1 >= STRIKES:
-        return None
-    return replace(before, failures=before.failures + 1)
 
 
 def bad(before: Health, now: datetime, state: str, reason: str, wait: float | None, rng: random.Random) -> Health:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from hub.circuit import Health, bad, good, probing, struck, worst
+from hub.circuit import Health, bad, good, probing, worst
 from hub.clock import Clock
 from hub.store import Store
 from hub.store.sides import MAKE, load_side, save_side
@@ -59,9 +59,8 @@ class Sides:
     def good(self, side: str) -> tuple[Health, Health]:
         """The far side answered; returns the whole before and after."""
         before, now = self.whole(), self._clock.now()
-        known = self._known[side]
-        if known.state == "green" and not known.failures and now < self._told_at + SEEN_EVERY:
-            self._known[side] = good(known, now)
+        if self._known[side].state == "green" and now < self._told_at + SEEN_EVERY:
+            self._known[side] = good(self._known[side], now)
         else:
             self._told_at = now
             self._changed(side, good)
@@ -70,13 +69,7 @@ class Sides:
     def bad(self, side: str, state: str, reason: str, wait: float | None) -> tuple[Health, Health, bool]:
         """It did not; returns the whole before and after, and whether this side's trouble is new."""
         before, own = self.whole(), self._known[side]
-        # What is polled has its interval, and an admin is told at once; what the far side itself says is heeded.
-        patient = side == OUT and state == "amber" and wait is None
-
-        def change(row: Health, now: datetime) -> Health:
-            return (struck(row) if patient else None) or bad(row, now, state, reason, wait, self._random)
-
-        self._changed(side, change)
+        self._changed(side, lambda row, now: bad(row, now, state, reason, wait, self._random))
         return before, self.whole(), (own.state, own.reason) != (state, reason)
 
     def adopt(self, rows: Mapping[str, Health]) -> None:

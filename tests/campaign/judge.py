@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -86,17 +86,16 @@ class Verdict:
         return json.dumps(asdict(self))
 
 
-def judge(lines: Iterable[Line], unsure: Iterable[Line], desks: Sequence[str], *, sends: bool = True) -> Verdict:
-    """Judge everything that was ever written. `unsure`: the hub's deliveries in that state."""
+def judge(
+    lines: Iterable[Line], unsure: Iterable[Line], desks: Mapping[str, Collection[str]], *, sends: bool = True
+) -> Verdict:
+    """Judge everything that was ever written. `unsure`: the hub's deliveries in that state; `desks`: their feeds."""
     seen = list(lines)
     found = Verdict(messages=sum(line["e"] == "wrote" for line in seen))
     found.seconds = seen[-1]["t"] - seen[0]["t"] if seen else 0.0
-    threads: dict[str, list[str]] = defaultdict(list)
-    for line in seen:
-        if line["e"] == "wrote":
-            threads[line["thread"]].append(line["mark"])
-    for desk in desks:
-        _desk(found, [line for line in seen if line.get("at") == f"desk/{desk}"], threads)
+    threads = _threads(seen, {feed for feeds in desks.values() for feed in feeds})
+    for desk, feeds in desks.items():
+        _desk(found, [line for line in seen if line.get("at") == f"desk/{desk}"], _threads(seen, feeds))
     calls, ends, kills = _calls(seen)
     found.calls, found.kills = len(calls), len(kills)
     found.failed = sum(end["out"] in ("refused", "lost", "dead") for end in ends.values())
@@ -109,6 +108,44 @@ def judge(lines: Iterable[Line], unsure: Iterable[Line], desks: Sequence[str], *
     _raw_repeats(found, seen)
     _recovery(found, seen, calls, kills, cut)
     return found
+
+
+def _threads(seen: list[Line], feeds: Collection[str]) -> dict[str, list[str]]:
+    """The marks of each thread that came through these feeds, in order."""
+    threads: dict[str, list[str]] = defaultdict(list)
+    for line in seen:
+        if line["e"] == "wrote" and line["feed"] in feeds:
+            threads[line["thread"]].append(line["mark"])
+    return threads
+
+
+def latencies(lines: Iterable[Line], desks: Collection[str], marks: str = "") -> dict[str, list[float]]:
+    """Seconds from a message in its feed to the case saved at a desk, by the phase in which it was written.
+
+    `marks`: only messages whose mark begins so. A test begins a phase with a note.
+    """
+    phase, written = "", {}
+    found: dict[str, list[float]] = defaultdict(list)
+    for line in lines:
+        if line["e"] == "phase":
+            phase = line["name"]
+        elif line["e"] == "wrote" and line["mark"].startswith(marks):
+            written[line["mark"]] = phase, line["t"]
+        elif line["e"] == "effect" and line["what"] == "save_case" and line["at"].partition("/")[2] in desks:
+            if line["mark"] in written:
+                began, at = written[line["mark"]]
+                found[began].append(line["t"] - at)
+    return found
+
+
+def most_in_a_second(times: Sequence[float]) -> int:
+    """The most of rising `times` that any second holds."""
+    first, most = 0, 0
+    for n, at in enumerate(times):
+        while times[first] <= at - 1.0:
+            first += 1
+        most = max(most, n - first + 1)
+    return most
 
 
 def _desk(found: Verdict, lines: list[Line], threads: dict[str, list[str]]) -> None:
@@ -198,7 +235,11 @@ def _raw_repeats(found: Verdict, seen: list[Line]) -> None:
 
 
 def _recovery(
-    found: Verdict, seen: list[Line], calls: dict[int, Line], kills: list[tuple[Line, Line]], cut: list[tuple[int, Line]]
+    found: Verdict,
+    seen: list[Line],
+    calls: dict[int, Line],
+    kills: list[tuple[Line, Line]],
+    cut: list[tuple[int, Line]],
 ) -> None:
     """A call is for something that waited when the message was written before the kill."""
     written = {line["mark"]: line["t"] for line in seen if line["e"] == "wrote"}

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -97,14 +97,17 @@ class Far:
                 if line.endswith("\n"):
                     yield json.loads(line)
 
-    def count(self) -> tuple[int, int]:
-        """Messages written, and answers shown for them (each once)."""
-        written, shown = 0, set()
+    def missing(self, desks: Mapping[str, Collection[str]]) -> int:
+        """How many answers are not shown yet, of those that each desk is owed for the messages of its feeds."""
+        written: list[tuple[str, str]] = []
+        shown = set()
         for line in self.lines():
-            written += line["e"] == "wrote"
-            if line["e"] == "effect" and line["what"] == "show":
+            if line["e"] == "wrote":
+                written.append((line["feed"], line["mark"]))
+            elif line["e"] == "effect" and line["what"] == "show":
                 shown.add((line["at"], line["mark"]))
-        return written, len(shown)
+        owed = {(f"desk/{desk}", mark) for desk, feeds in desks.items() for feed, mark in written if feed in feeds}
+        return len(owed - shown)
 
     def close(self) -> None:
         self._http.close()
@@ -206,6 +209,10 @@ class Place:
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return json.loads(done.stdout)
 
+    def tell_plainly(self, *arguments: str) -> None:
+        """A command of the hub that has no JSON."""
+        subprocess.run([str(TRESSE), *arguments], capture_output=True, env=self.environment, timeout=120, check=True)
+
     def deliveries(self, state: str) -> list[dict[str, Any]]:
         """The hub's own word: every delivery in `state`."""
         found: list[dict[str, Any]] = []
@@ -234,13 +241,13 @@ class Place:
             print(f"kept for a look: {self.folder}")
 
 
-def settle(place: Place, desks: Sequence[str], seconds: float) -> None:
-    """Until every message reached every desk, and then until nothing is owed any more, by the hub's own word."""
+def settle(place: Place, desks: Mapping[str, Collection[str]], seconds: float) -> None:
+    """Until every message reached its desks, and then until nothing is owed any more, by the hub's own word."""
     progress, end = Progress("settling"), time.monotonic() + seconds
     while time.monotonic() < end:
-        written, shown = place.far.count()
-        progress.say(shown, written * len(desks), "answers shown")
-        if shown >= written * len(desks) and not place.deliveries("waiting") and not place.deliveries("sending"):
+        missing = place.far.missing(desks)
+        progress.say(missing, 0, "answers still owed")
+        if not missing and not place.deliveries("waiting") and not place.deliveries("sending"):
             return
         time.sleep(0.5)
     print(f"still owed after {seconds:g} s: {place.deliveries('waiting')[:5]}")  # the judge says what is missing

@@ -26,7 +26,7 @@ use = "ledger"
 url = "FAR"
 threads = 4
 """
-DESKS = ("keyed", "searched")
+DESKS = {"keyed": ["mail"], "searched": ["mail"]}
 
 
 def test_embedded():
@@ -51,7 +51,7 @@ def test_three_workers_long(postgres):
 
 def _moods(place: Place) -> None:
     for at in ("desk/keyed", "desk/searched", "send/mail"):
-        place.far.mood(at, fail=0.2, delay=(0.0, 0.05), keyed=at != "desk/searched")
+        place.far.mood(at, fail=0.2, delay=(0.02, 0.3), keyed=at != "desk/searched")
 
 
 def _embedded(messages: int, kills: int) -> None:

@@ -74,5 +74,5 @@ class Feed(Channel[FeedSettings]):
     def send(self, outgoing: Outgoing, effect: Effect) -> str:
         mark = outgoing.in_reply_to.strip("<>").partition("@")[0]
         said = {"key": effect.key, "case": outgoing.case_number, "mark": mark}
-        post(self.context, f"{self.settings.url}/send/{self.context.id}/send", said, 0.0)
+        post(self.context, f"{self.settings.url}/send/{self.context.id}/send", said, 0.1)
         return f"<{effect.key.replace('/', '.')}@hub.example>"

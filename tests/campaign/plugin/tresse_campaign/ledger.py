@@ -15,7 +15,7 @@ class LedgerSettings(Settings):
     """Where it is."""
 
     url: str = Field(description="The far side's address.")
-    again: float = Field(0.0, description="Seconds after which it wants to be asked again; 0: it does not say.")
+    again: float = Field(0.1, description="Seconds after which it wants to be asked again; 0: it does not say.")
 
 
 class Ledger(CRM[LedgerSettings]):
