@@ -37,8 +37,8 @@ bench: $(VENV)/dev.stamp servers  ## figures: intake beside its floor, timeline 
 	$(BIN)/python -m bench.intake $(BENCH)
 	$(BIN)/python -m bench.timeline
 
-campaign: $(VENV)/dev.stamp servers  ## the long tests: fifty crashes, and more
-	$(BIN)/pytest -m campaign $(PYTEST)
+campaign: $(VENV)/dev.stamp servers  ## the long tests, an hour and more: hundreds of crashes
+	$(BIN)/pytest -m campaign -s $(PYTEST)
 
 servers: $(VENV)/dev.stamp  ## install the Debian packages the tests use (as root)
 	$(BIN)/python -m tests.servers.install

@@ -11,6 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 Line = dict[str, Any]
@@ -131,8 +132,8 @@ def latencies(lines: Iterable[Line], desks: Collection[str], marks: str = "") ->
             phase = line["name"]
         elif line["e"] == "wrote" and line["mark"].startswith(marks):
             written[line["mark"]] = phase, line["t"]
-        elif line["e"] == "effect" and line["what"] == "save_case" and line["at"].partition("/")[2] in desks:
-            if line["mark"] in written:
+        elif line["e"] == "effect" and line["what"] == "save_case" and line["mark"] in written:
+            if line["at"].partition("/")[2] in desks:
                 began, at = written[line["mark"]]
                 found[began].append(line["t"] - at)
     return found
@@ -171,7 +172,7 @@ def _desk(found: Verdict, lines: list[Line], threads: dict[str, list[str]]) -> N
             found.blame("by_meaning", ("two cases of one thread", sorted(homes)))
         place = {one: n for n, one in enumerate(owed)}
         happened = [place[one] for home in homes for one in dict.fromkeys(by_case[home]) if one in place]
-        for before, after in zip(happened, happened[1:], strict=False):
+        for before, after in pairwise(happened):
             if after < before:
                 found.blame("order", (owed[before], owed[after]))
 

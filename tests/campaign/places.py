@@ -57,6 +57,12 @@ class Progress:
 
     def __init__(self, name: str) -> None:
         self._name, self._began, self._said = name, time.monotonic(), time.monotonic()
+        self._most = 0
+
+    def most(self, count: int) -> int:
+        """The largest count so far."""
+        self._most = max(self._most, count)
+        return self._most
 
     def say(self, done: float, of: float, what: str) -> None:
         now = time.monotonic()
@@ -246,7 +252,7 @@ def settle(place: Place, desks: Mapping[str, Collection[str]], seconds: float) -
     progress, end = Progress("settling"), time.monotonic() + seconds
     while time.monotonic() < end:
         missing = place.far.missing(desks)
-        progress.say(missing, 0, "answers still owed")
+        progress.say(done := progress.most(missing) - missing, done + missing, "answers shown")
         if not missing and not place.deliveries("waiting") and not place.deliveries("sending"):
             return
         time.sleep(0.5)
