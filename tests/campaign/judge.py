@@ -132,9 +132,9 @@ def latencies(lines: Iterable[Line], desks: Collection[str], marks: str = "") ->
             phase = line["name"]
         elif line["e"] == "wrote" and line["mark"].startswith(marks):
             written[line["mark"]] = phase, line["t"]
-        elif line["e"] == "effect" and line["what"] == "save_case" and line["mark"] in written:
-            if line["at"].partition("/")[2] in desks:
-                began, at = written[line["mark"]]
+        elif line["e"] == "effect" and line["what"] == "save_case" and line["at"].partition("/")[2] in desks:
+            began, at = written.get(line["mark"], ("", 0.0))
+            if at:
                 found[began].append(line["t"] - at)
     return found
 
