@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from hub.circuit import Health, worst
 from hub.store.alerts import close_alert, raise_alert
 from hub.store.health import instance, instance_health
-from hub.store.session import upsert
+from hub.store.session import alone, upsert
 
 MAKE = "make"
 """The side of an instance that could not be made."""
@@ -49,15 +49,16 @@ def all_sides(connection: Connection) -> dict[str, dict[str, Health]]:
 
 def begin_sides(connection: Connection, made: set[str], broken: dict[str, str], now: datetime) -> None:
     """At a start: what was sick is tried at once, what could not be made is red, what left is forgotten."""
+    alone(connection, "sides")  # workers that start together would write these rows in different orders
     known = made | set(broken)
     connection.execute(sa.delete(instance_health).where(instance_health.c.instance.not_in(known)))
     healed = sa.and_(instance_health.c.side == MAKE, instance_health.c.instance.in_(made))
     connection.execute(sa.delete(instance_health).where(healed))
     sick = instance_health.c.retry_at.is_not(None)
     connection.execute(sa.update(instance_health).where(sick).values(retry_at=now, probe_until=None))
-    for name, reason in broken.items():
+    for name, reason in sorted(broken.items()):
         save_side(connection, name, MAKE, Health("red", now, reason))
-    for name in made:
+    for name in sorted(made):
         row = load_side(connection, name, "out", Health("green", now))
         save_side(connection, name, "out", row)
 
