@@ -41,7 +41,7 @@ METADATA = "Metadata-Version: 2.1\nName: tresse-campaign\nVersion: 1.0\n"
 
 
 def size(name: str, usual: int) -> int:
-    """How much of it: TRESSE_MESSAGES, TRESSE_KILLS."""
+    """How much of it: TRESSE_MESSAGES, TRESSE_KILLS, TRESSE_ROUNDS, TRESSE_EACH, TRESSE_SECONDS."""
     return int(os.environ.get(f"TRESSE_{name}", "0")) or usual
 
 

@@ -54,7 +54,9 @@ def test_a_slow_desk_and_a_dead_one_delay_nobody_else():
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
 def test_a_slow_desk_and_a_dead_one_delay_nobody_else_long(engine):
-    _beside(engine[0], engine[1](), lanes=size("MESSAGES", 1000), rounds=5, each=80, slow=30.0)
+    _beside(
+        engine[0], engine[1](), lanes=size("MESSAGES", 1000), rounds=size("ROUNDS", 5), each=size("EACH", 80), slow=30.0
+    )
 
 
 def _beside(name: str, database: str, *, lanes: int, rounds: int, each: int, slow: float) -> None:
