@@ -245,9 +245,11 @@ def _recovery(
     """A call is for something that waited when the message was written before the kill."""
     written = {line["mark"]: line["t"] for line in seen if line["e"] == "wrote"}
     rising = sorted(calls.values(), key=lambda call: call["t"])
-    for begin, gone in kills:
+    nexts = [begin["t"] for begin, _ in kills[1:]] + [float("inf")]
+    for (begin, gone), end in zip(kills, nexts, strict=True):
         after = (c for c in rising if c["t"] > gone["t"] and written.get(c["mark"], 0) < begin["t"])
-        if (first := next(after, None)) is not None:
+        first = next(after, None)
+        if first is not None and first["t"] < end:  # killed again before: that is the next one's recovery
             found.recovery.append(first["t"] - gone["t"])
     for n, gone in cut:
         lane = calls[n]["at"], calls[n]["mark"]
