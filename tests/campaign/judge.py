@@ -246,7 +246,7 @@ def _recovery(
     written = {line["mark"]: line["t"] for line in seen if line["e"] == "wrote"}
     rising = sorted(calls.values(), key=lambda call: call["t"])
     nexts = [begin["t"] for begin, _ in kills[1:]] + [float("inf")]
-    for (begin, gone), end in zip(kills, nexts, strict=True):
+    for (begin, gone), end in zip(kills, nexts, strict=False):
         after = (c for c in rising if c["t"] > gone["t"] and written.get(c["mark"], 0) < begin["t"])
         first = next(after, None)
         if first is not None and first["t"] < end:  # killed again before: that is the next one's recovery

@@ -10,6 +10,7 @@ import pytest
 from tests.campaign.judge import judge, latencies, most_in_a_second, quantile
 from tests.campaign.places import SEED, Place, Progress, keep, settle, size
 from tests.campaign.writing import Writers
+from tests.servers.ports import wait_for
 
 SECTIONS = """
 [channels.mail]
@@ -70,7 +71,7 @@ def _beside(name: str, database: str, *, lanes: int, rounds: int, each: int, slo
         place.tell_plainly("pause", "dead")
         for some in Writers(dice, "b", customers=10**6).portions(lanes, 4):
             place.far.write("bulk", some)
-        time.sleep(2)
+        wait_for(lambda: _waiting(place, "slow") >= 2 * lanes, 60 + lanes, "everything to be owed")
         writers = Writers(dice)
         for n in range(rounds * 2):
             phase = ("without", "with")[n % 2]
@@ -87,6 +88,11 @@ def _beside(name: str, database: str, *, lanes: int, rounds: int, each: int, slo
         place.far.mood("desk/dead")
         settle(place, DESKS, 120 + lanes)
         _told(place, name)
+
+
+def _waiting(place: Place, desk: str) -> int:
+    """What waits for a desk, by the hub's own word."""
+    return int(next(one["waiting"] for one in place.tell("instances")["instances"] if one["id"] == desk))
 
 
 def _told(place: Place, name: str) -> None:
