@@ -33,12 +33,13 @@ docs: $(VENV)/dev.stamp  ## write docs/reference from the code
 pictures: $(VENV)/dev.stamp servers  ## take the README's picture from the demo
 	$(BIN)/python docs/images/take.py
 
-bench: $(VENV)/dev.stamp servers  ## figures: intake and webhooks beside their floors, timeline reads
+bench: $(VENV)/dev.stamp servers  ## figures: intake and webhooks beside their floors, both engines, timeline reads
 	$(BIN)/python -m bench.intake $(BENCH)
 	$(BIN)/python -m bench.webhook
+	$(BIN)/python -m bench.engines
 	$(BIN)/python -m bench.timeline
 
-campaign: $(VENV)/dev.stamp servers  ## the long tests: fifty crashes, a thousand seeds, and more
+campaign: $(VENV)/dev.stamp servers  ## the long tests, an hour and more: hundreds of crashes, a thousand seeds
 	$(BIN)/pytest -m campaign -s $(PYTEST)
 
 servers: $(VENV)/dev.stamp  ## install the Debian packages the tests use (as root)

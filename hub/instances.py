@@ -163,7 +163,8 @@ class Instance:
         """The far side answered: close the circuit, and say so once."""
         before, after = self.sides.good(side)
         if before.state != "green" and after.state == "green":
-            self.log.info("returned", after_seconds=round((after.since - before.since).total_seconds(), 1))
+            away = self._lend.clock.now() - before.since  # the other side may be well since yesterday
+            self.log.info("returned", after_seconds=round(away.total_seconds(), 1))
 
     def failed(self, error: BaseException, side: str = OUT) -> None:
         """Note what a call ran into. Rejected is an answer like any other."""

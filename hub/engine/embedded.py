@@ -28,8 +28,10 @@ from hub.threads import Executor
 LOOK = 0.5
 """Seconds between two looks at the rows."""
 PLANNERS = 4
-PLANS = 500
-"""Plans handed to the planners at once: the rows are the queue, not our memory."""
+PLANS = 4 * PLANNERS
+"""Cases handed to the planners at once: the rows are the queue, and know whose turn it is; our memory does not."""
+AHEAD = 2
+"""Lanes handed to an instance's threads at once, for each of them."""
 GRACE = 3.0
 """Seconds that calls under way have to end when the hub stops; closing the instances takes one more."""
 PAUSE = 2.0
@@ -145,9 +147,17 @@ class Embedded:
     def _start_lanes(self) -> None:
         away = {one.id for one in self.parts.instances.values() if one.waits()}
         with self.parts.store.read() as connection:
-            lanes = due_lanes(connection, self.parts, away)
+            lanes = due_lanes(connection, self.parts, away, AHEAD)
         for lane, name in lanes.items():
+            if self._full(name):
+                continue
             self._submit(self._drainers[name], f"lane/{lane}", drain, self.parts, self.parts.instances[name], lane)
+
+    def _full(self, name: str) -> bool:
+        """Whether the instance's threads have enough to do for now."""
+        with self._lock:
+            handed = sum(key.startswith(f"lane/{name}/") for key in self._busy)
+        return handed >= AHEAD * self._drainers[name].size
 
     def _submit(self, threads: Executor, key: str, function: Callable[..., None], *args: object) -> None:
         """Run `function` unless `key` is at work already."""

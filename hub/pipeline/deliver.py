@@ -228,16 +228,20 @@ def _may_speak(parts: Parts, head: sa.Row[Any]) -> bool | None:
     return True
 
 
-def due_lanes(connection: Connection, parts: Parts, away: set[str], limit: int = 200) -> dict[str, str]:
-    """Lanes whose head is due, and their instance; at most `limit` of each instance and state.
+def due_lanes(connection: Connection, parts: Parts, away: set[str], ahead: int = 2) -> dict[str, str]:
+    """Lanes whose head is due, and their instance; of each instance and state `ahead` for each of its threads.
+
+    No more, and those that were interrupted first: what is handed to threads has had its turn, and whoever comes
+    later waits behind it.
 
     Each instance is asked for by itself, so that a backlog of one hides no other, and only the head of
     a lane counts: what stands behind a head that waits is not due, whatever its own time says.
     """
     lanes: dict[str, str] = {}
-    for name in parts.instances:
+    for name, instance in parts.instances.items():
         if name not in away:
-            for state in OPEN:
+            limit = ahead * instance.options.threads
+            for state in reversed(OPEN):
                 lanes |= dict.fromkeys(_heads(connection, name, state, parts.now(), limit), name)
     return lanes
 

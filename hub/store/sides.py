@@ -56,7 +56,7 @@ def begin_sides(connection: Connection, made: set[str], broken: dict[str, str], 
     connection.execute(sa.delete(instance_health).where(healed))
     sick = instance_health.c.retry_at.is_not(None)
     connection.execute(sa.update(instance_health).where(sick).values(retry_at=now, probe_until=None))
-    for name, reason in broken.items():
+    for name, reason in sorted(broken.items()):
         save_side(connection, name, MAKE, Health("red", now, reason))
     for name in sorted(made):
         row = load_side(connection, name, "out", Health("green", now))

@@ -127,7 +127,7 @@ def test_a_database_that_is_ill_is_told_to_all_and_once_to_the_log(store, pushes
     assert [k for _, k, _ in kept(store)] == ["k1"]
     said = capsys.readouterr()
     assert (said.out + said.err).count("the database does not answer") == 1
-    assert (said.out + said.err).count("pushes are kept again") == 1
+    assert (said.out + said.err).count("the database answers again") == 1
 
 
 def test_a_bug_in_the_writer_frees_everybody(store, pushes, monkeypatch):

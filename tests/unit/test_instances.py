@@ -148,3 +148,13 @@ def test_a_constructor_that_hangs_does_not_hold_up_the_others(lend, tmp_path, mo
     let_go.set()
     assert list(made) == ["well"]
     assert broken == {"sick": "not made within 0.2 s"}
+
+
+def test_a_return_tells_how_long_it_was_away(instance, lend, capsys):
+    """Measured from the moment it went, whatever its other side did meanwhile."""
+    configure("info", "json")
+    lend.clock.at += timedelta(seconds=100)
+    instance.failed(Unavailable("away"))
+    lend.clock.at += timedelta(seconds=7)
+    instance.succeeded()
+    assert '"after_seconds": 7.0' in capsys.readouterr().err

@@ -300,6 +300,16 @@ def test_a_long_lane_hides_no_other_of_its_instance(world):
     assert set(_due(world)) == {"desk/1", "desk/2"}
 
 
+def test_no_more_lanes_are_handed_out_than_threads_can_take_soon(world):
+    """What is handed out has had its turn: a flood of lanes there would be in front of whoever comes next."""
+    for n in range(50):
+        _owe(world, "desk", f"desk/{n}", 1, turn_at=world.clock.now() + timedelta(seconds=60))
+    _owe(world, "desk", "desk/99", 1)
+    found = list(_due(world))
+    assert found[0] == "desk/99"
+    assert len(found) == 2 * world.hub.instances["desk"].options.threads
+
+
 def test_a_lane_whose_head_waits_is_not_looked_at(world):
     _owe(world, "desk", "desk/1", 1, due=60, attempts=3)
     _owe(world, "desk", "desk/1", 2)
