@@ -11,6 +11,7 @@ asks what a message costs while many others wait: 1,000 of them are worked throu
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -110,7 +111,9 @@ def opened(path: Path, *, engine: bool) -> Any:
     from hub.config import load
     from hub.registry import Registry
 
-    registry = Registry(_components={("channels", "pile"): Pile, ("crm", "sink"): Sink})
+    # By a name that a reader's process can import: here the module may be called __main__.
+    own = importlib.import_module("bench.engines")
+    registry = Registry(_components={("channels", "pile"): own.Pile, ("crm", "sink"): own.Sink})
     return open_hub(load(path), engine=engine, registry=registry)
 
 

@@ -81,14 +81,13 @@ class Instance:
         timeout: float | None = None,
         judged: bool = True,
         once: str = "",
-        paid: bool = False,
     ) -> T:
         """Run a component's method on the instance's own threads.
 
         Raises one of the four words, or `Bug`. A call that outlives its limit (seconds) raises
         Unavailable(maybe_done=True): it may still be at work. While it is, another one with the
         same `once` is refused. `judged` is for calls whose outcome says something about the far side.
-        `paid`: the caller has taken a turn (`Pace.take`) already.
+        Raises TooSoon where its limit leaves no turn within the call's own time.
         """
         if once and once in self._under_way:
             raise Unavailable("an earlier call for the same thing has not ended", maybe_done=True)
@@ -97,7 +96,7 @@ class Instance:
             self._judge(stuck, judged=judged)
             raise stuck
         limit = timeout or self.options.timeout or CALL_LIMIT
-        if judged and not paid and (wait := self.pace.take(limit)) > 0:
+        if judged and (wait := self.pace.take(limit)) > 0:
             raise TooSoon("too many calls for its limit", retry_after=wait)
         future = self._calls.submit(self.pace.paid(function) if judged else function, *args)
         try:

@@ -55,6 +55,14 @@ class Pace:
         """Whether calls are counted at all."""
         return self._told or self._spacing is not None
 
+    def far_off(self) -> float:
+        """Seconds until the next turn, as the rows say now; takes none."""
+        if not self.active:
+            return 0.0
+        with self._store.read() as connection:
+            at = connection.scalar(sa.select(instance.c.next_at).where(instance.c.id == self._name))
+        return max(0.0, (at - self._clock.now()).total_seconds()) if at is not None else 0.0
+
     def take(self, patience: float) -> float:
         """Wait for a turn, `patience` seconds at most. 0.0: call now; else come again after so many seconds."""
         if not self.active:

@@ -27,6 +27,8 @@ from hub.threads import Executor
 
 LOOK = 0.5
 """Seconds between two looks at the rows."""
+BREATH = 0.05
+"""Seconds between two looks at least: each thing done asks for one, and a look costs as much as a delivery."""
 PLANNERS = 4
 PLANS = 4 * PLANNERS
 """Cases handed to the planners at once: the rows are the queue, and know whose turn it is; our memory does not."""
@@ -98,6 +100,7 @@ class Embedded:
             except Exception as error:  # noqa: BLE001 - the daemon stays alive; the rows are still there
                 self._ill("look", error)
             if not worked:
+                self.parts.clock.wait(self._stop, BREATH)
                 self.parts.clock.wait(self._wake, LOOK)
 
     def _ill(self, where: str, error: Exception) -> None:

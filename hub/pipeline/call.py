@@ -44,25 +44,25 @@ def call_ability(parts: Parts, instance: Instance, head: sa.Row[Any]) -> str:
     effect = effect_of(parts, instance, head)
     if head.ability == "send":
         assert isinstance(component, Sends)
-        return instance.call(component.send, _outgoing(parts, head), effect, once=head.key, paid=True)
+        return instance.call(component.send, _outgoing(parts, head), effect, once=head.key)
     with parts.store.read() as connection:
         of_case = build_case(connection, parts, head.case_id)
         said = build_message(connection, head.message_id)
         suggestions = build_suggestions(connection, head.message_id)
     if head.ability == "save_case":
         assert isinstance(component, KeepsCases)
-        number = instance.call(component.save_case, of_case, effect, once=head.key, paid=True)
+        number = instance.call(component.save_case, of_case, effect, once=head.key)
         if not number:  # what follows could not say which case it is for
             raise Bug(f"{component.name} gave the case no number")
         return number
     if head.ability == "add_message":
         assert isinstance(component, AddsMessages)
-        return instance.call(component.add_message, of_case, said, effect, once=head.key, paid=True)
+        return instance.call(component.add_message, of_case, said, effect, once=head.key)
     if head.ability == "show":
         assert isinstance(component, ShowsSuggestions)
-        return instance.call(component.show, of_case, suggestions, effect, once=head.key, paid=True)
+        return instance.call(component.show, of_case, suggestions, effect, once=head.key)
     assert isinstance(component, Drafts)
-    return instance.call(component.draft, of_case, said, suggestions, effect, once=head.key, paid=True)
+    return instance.call(component.draft, of_case, said, suggestions, effect, once=head.key)
 
 
 def _outgoing(parts: Parts, head: sa.Row[Any]) -> Outgoing:

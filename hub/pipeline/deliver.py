@@ -101,8 +101,11 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
 
 
 def _may_call(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
-    """Whether its limit and its circuit let us call now; asked last: who is told "ready" must call."""
-    if (wait := instance.pace.take(PATIENCE)) > 0:
+    """Whether its limit and its circuit let us call now; asked last: who is told "ready" must call.
+
+    The turn itself is taken in the moment of the call: what is written before it would bunch the calls.
+    """
+    if (wait := instance.pace.far_off()) > PATIENCE:
         return _too_soon(parts, head, wait)
     return instance.ready()
 

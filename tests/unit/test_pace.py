@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
@@ -57,6 +56,7 @@ def test_threads_and_processes_share_one_pace(tmp_path):
     """Two `Pace`s on one database, as two workers have; the far side sees the limit in every second."""
     store, clock, stop = open_store(tmp_path), SystemClock(), threading.Event()
     called: list[float] = []
+    began = time.monotonic()
 
     def work(pace: Pace) -> None:
         for _ in range(5):
@@ -68,9 +68,9 @@ def test_threads_and_processes_share_one_pace(tmp_path):
         one.start()
     for one in threads:
         one.join(30)
-    called.sort()
     assert len(called) == 20
-    assert min(b - a for a, b in pairwise(called)) > 0.03
+    # A thread may be late with its word, so single gaps say little; all together they cannot have been quicker.
+    assert max(called) - began >= 19 * 0.05
     store.close()
 
 
