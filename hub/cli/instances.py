@@ -61,7 +61,7 @@ def _decide(name: str, path: ConfigPath, *, on: bool) -> bool:
 
     with reading(path) as (loaded, store):
         _known(name, loaded)
-        return decide(store, now(), name, "the command line", on=on)
+        return decide(store, now(), name, "tresse pause", on=on)
 
 
 def _known(name: str, config: Config) -> None:

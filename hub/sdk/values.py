@@ -42,7 +42,9 @@ class Raw:
     """Something received, exactly as it came. Stored before the source is told "received".
 
     `key` is the source's own key (for IMAP: UIDVALIDITY and UID), unique in its instance.
-    `facts` are small facts of the transport that are not in the bytes (mailbox, remote address).
+    `facts` are small facts of the transport that are not in the bytes (mailbox, remote address). Two of them
+    the hub understands: ``received``, when the source got it (ISO 8601), and ``sender``, who seems to have
+    sent it, so that a flood of one sender waits behind everybody else (a claim is enough; hub/flow.py).
     """
 
     key: str

@@ -171,6 +171,7 @@ def test_facts_say_where_and_when(root: Path) -> None:
         "mailbox": "support@shop.example",
         "folder": "INBOX",
         "received": "2026-03-02T09:30:00+00:00",
+        "sender": "alice@customer.example",
     }
 
 

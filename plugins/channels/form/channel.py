@@ -207,7 +207,7 @@ class FormChannel(Channel[FormSettings]):
             now,
             settings.signed_for,
         )
-        facts = {"remote": request.remote}
+        facts = {"remote": request.remote, "sender": entry.fields["email"].lower()}
         if self._is_trapped(entry):
             facts["spam"] = "the field that people do not see was filled in"
         return Accepted((Raw(self._key(entry), to_bytes(entry, now, worth), facts),), reply)

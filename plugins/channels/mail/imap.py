@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError
 
+from hub.mail.glance import sender_of
 from hub.sdk import ConfigError, Page, Raw, Unavailable
 
 from .line import connect, speaking
@@ -246,6 +247,8 @@ class Mailbox:
 
     def _raw(self, key: str, fetched: Fetched, **more: str) -> Raw:
         facts = {"mailbox": self.settings.address, "folder": self.folder, **more}
+        if sender := sender_of(fetched.data):
+            facts["sender"] = sender
         if fetched.received:
             facts["received"] = fetched.received
         return Raw(key, fetched.data, facts)

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from hub.mail.glance import sender_of
 from hub.sdk import (
     Case,
     Channel,
@@ -169,6 +170,8 @@ class MaildirChannel(Channel[MaildirSettings]):
                 "folder": self.settings.folder or "INBOX",
                 "received": datetime.fromtimestamp(file.modified, UTC).isoformat(timespec="seconds"),
             }
+            if sender := sender_of(data):
+                facts["sender"] = sender
             if large:
                 facts["oversized"] = str(limit)
             raws.append(Raw(file.key, _headers(data) if large else data, facts))
