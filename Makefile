@@ -1,6 +1,8 @@
 # What a person types. `make` alone lists it.
 PYTHON ?= python3
 VENV ?= .venv
+# Test files run at the same time; each process has servers of its own.
+AT_ONCE ?= 2
 BIN := $(VENV)/bin
 PINS := pyproject.toml requirements/install requirements/run.txt requirements/postgres.txt requirements/dev.txt
 export PYTHON
@@ -15,7 +17,7 @@ demo: $(VENV)/run.stamp  ## start the hub with an invented shop, in its own envi
 	$(BIN)/tresse demo $(DEMO)
 
 test: lint servers  ## everything CI runs: lint, types, layers, all tests with real servers
-	$(BIN)/pytest -m "not campaign" $(PYTEST)
+	$(BIN)/pytest -m "not campaign" -n $(AT_ONCE) --dist loadfile $(PYTEST)
 
 lint: $(VENV)/dev.stamp  ## ruff, mypy --strict, import layers
 	$(BIN)/ruff check .
