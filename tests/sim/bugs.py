@@ -14,7 +14,6 @@ from unittest import mock
 
 import sqlalchemy as sa
 
-from hub.engine.embedded import Embedded
 from hub.instances import Instance
 from hub.pipeline import accept, deliver, owe, receive
 from hub.pipeline.parts import Parts
@@ -42,11 +41,11 @@ def moves_the_cursor_first() -> AbstractContextManager[Any]:
     """The cursor moves in a transaction of its own, before the raws are kept."""
     real = receive.receive
 
-    def keep(store: Store, instance: str, page: Page, now: Any, source: str = "") -> int:
+    def keep(store: Store, instance: str, page: Page, now: Any, source: str = "", **more: Any) -> int:
         if source:
             with store.write() as connection:
-                receive._move(connection, instance, source, page.cursor, now)
-        return real(store, instance, page, now)
+                receive._move(connection, instance, source, page.cursor, now, None)
+        return real(store, instance, page, now, flow=more["flow"])
 
     return mock.patch("hub.engine.sources.receive", keep)
 
@@ -100,8 +99,7 @@ def trusts_new_numbers() -> AbstractContextManager[Any]:
 
 def lets_the_last_go_first() -> AbstractContextManager[Any]:
     """A case's messages are planned from the last to the first."""
-    real = Embedded._plan
-    return mock.patch.object(Embedded, "_plan", lambda engine, raw_ids: real(engine, raw_ids[::-1]))
+    return mock.patch("hub.pipeline.next._as_said", lambda _parts, raw_ids: sorted(raw_ids, reverse=True))
 
 
 BUGS: tuple[Bug, ...] = (
