@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from hub.flow import Flow
+from hub.mail.glance import sender_of
 from hub.sdk import Page, Raw
 from hub.store import Store, next_ids, upsert
 from hub.store.base import At, to_ms
@@ -95,7 +96,7 @@ def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw
         steps = [_step(number, instance, now) for number, instance in kept]
         if steps:
             connection.execute(_INSERT_STEP, steps)
-    turns = [(instance, one, flow.turn(instance, str(one.facts.get("sender", "")), now)) for instance, one, _ in found]
+    turns = [(instance, one, flow.turn(instance, _sender(one), now)) for instance, one, _ in found]
     behind = [{"of": i, "called": one.key, "turn": turn} for i, one, turn in turns if turn > now]
     if behind:  # a flood; everybody else's turn is at once, which costs no statement
         connection.execute(_BEHIND, behind)
@@ -138,9 +139,14 @@ def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], n
     ids = next_ids(connection, raw, len(fresh))
     rows = [_row(instance, one, digest, now) | {"id": i} for i, (one, digest) in zip(ids, fresh, strict=True)]
     connection.execute(_INSERT_RAW, rows)
-    turns = [flow.turn(instance, str(one.facts.get("sender", "")), now) for one, _ in fresh]
+    turns = [flow.turn(instance, _sender(one), now) for one, _ in fresh]
     steps = [_step(i, instance, now) | {"turn_at": turn} for i, turn in zip(ids, turns, strict=True)]
     connection.execute(_INSERT_STEP, steps)
+
+
+def _sender(one: Raw) -> str:
+    """Who seems to have sent it: by the channel's word, else by a glance at its bytes."""
+    return str(one.facts.get("sender") or sender_of(one.data))
 
 
 def _row(instance: str, one: Raw, digest: str, now: datetime) -> dict[str, Any]:

@@ -17,6 +17,7 @@ CONFIG = """
 [hub]
 name = "Campaign"
 data = "var"
+keep_free = "0B"                       # it is the full disk itself that is tested
 address = "http://127.0.0.1:{web}"
 [web]
 listen = "127.0.0.1:{web}"
