@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from requests.adapters import BaseAdapter
 
 import plugins.cti.push as plugin
+from hub.rules import signing
 from hub.rules.identities import canonical
 from hub.sdk import (
     Accepted,
@@ -45,7 +46,6 @@ from hub.testing import (
     ReadsContract,
     closed_port,
 )
-from plugins.cti.push import signing
 from plugins.cti.push.cti import PushCTI
 from plugins.cti.push.numbers import customer_of, e164, is_withheld
 from plugins.cti.push.settings import PushSettings
@@ -412,7 +412,7 @@ def tell(cti: PushCTI) -> None:
 
 def test_golden_signature() -> None:
     """The vector of the Standard Webhooks reference libraries."""
-    found = signing.headers(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    found = signing.signed_headers(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert found["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
@@ -436,7 +436,7 @@ def test_presence_is_a_signed_lease() -> None:
         },
     }
     stamp = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
-    expected = signing.headers(SECRET, sent.headers["webhook-id"], stamp, sent.body)
+    expected = signing.signed_headers(SECRET, sent.headers["webhook-id"], stamp, sent.body)
     assert {name: sent.headers[name] for name in expected} == expected
     assert again.headers["webhook-id"] == sent.headers["webhook-id"]
     assert again.headers["webhook-timestamp"] == str(stamp + 30)

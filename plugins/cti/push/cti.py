@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from hub.rules.signing import signed_headers
 from hub.sdk import (
     CTI,
     Accepted,
@@ -31,7 +32,6 @@ from hub.sdk import (
     Unavailable,
 )
 
-from . import signing
 from .call import BadPush, Call, fields_of, fingerprint, load, understand
 from .numbers import customer_of, e164
 from .settings import PushSettings
@@ -158,7 +158,7 @@ class PushCTI(CTI[PushSettings]):
     def _speak(self, method: str, body: bytes, message_id: str) -> None:
         settings, now = self.settings, self.context.now()
         secret = settings.presence_secret.get_secret_value()
-        headers = signing.headers(secret, message_id, int(now.timestamp()), body)
+        headers = signed_headers(secret, message_id, int(now.timestamp()), body)
         if body:
             headers["content-type"] = "application/json"
         try:

@@ -6,9 +6,8 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from hub.rules.signing import secret_bytes
 from hub.sdk import Secret, Settings, Size
-
-from .signing import secret_bytes
 
 
 class PushSettings(Settings):
