@@ -78,6 +78,9 @@ class Pace:
         with self._store.write() as connection:
             mine = sa.select(instance).where(instance.c.id == self._name).with_for_update()
             row = connection.execute(mine).one_or_none()
+            if row is None:  # nothing was locked: whoever writes the row first is first
+                connection.execute(upsert(connection, instance).values(id=self._name).on_conflict_do_nothing())
+                row = connection.execute(mine).one_or_none()
             if row is not None and row.next_at is not None and row.next_at > now:
                 return float((row.next_at - now).total_seconds())
             told = row.spacing / 1000 if row and row.spacing and row.spacing_until and row.spacing_until > now else 0.0
