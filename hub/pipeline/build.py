@@ -16,18 +16,75 @@ from hub.store.cases import case, suggestion
 from hub.store.customers import customer, identity, order
 from hub.store.intake import message, message_body, message_order
 
+_first_words = (
+    sa.select(message_body.c.text)
+    .join(message, message.c.id == message_body.c.message_id)
+    .where(message.c.case_id == case.c.id, message.c.direction == str(Direction.IN))
+    .order_by(message.c.id)
+    .limit(1)
+    .correlate(case)
+    .scalar_subquery()
+)
+_other, _own = case.alias(), identity.alias()
+_earlier = (
+    sa.select(sa.func.count())
+    .select_from(_other)
+    .join(_own, _own.c.id == _other.c.identity_id)
+    .where(_own.c.customer_id == identity.c.customer_id, _other.c.id < case.c.id)
+    .correlate(case, identity)
+    .scalar_subquery()
+)
+# Made once: putting a statement together costs twice what asking it does, and these are asked for each delivery.
+_CASE = (
+    sa.select(
+        case,
+        identity.c.kind,
+        identity.c.value,
+        identity.c.name,
+        identity.c.customer_id,
+        customer.c.name.label("customer_name"),
+        customer.c.segment,
+        customer.c.language.label("customer_language"),
+        _first_words.label("first_words"),
+        _earlier.label("earlier"),
+    )
+    .join(identity, identity.c.id == case.c.identity_id)
+    .join(customer, customer.c.id == identity.c.customer_id)
+    .where(case.c.id == sa.bindparam("of"))
+)
+_IDENTITIES = (
+    sa.select(identity.c.kind, identity.c.value, identity.c.name)
+    .where(identity.c.customer_id == sa.bindparam("of"))
+    .order_by(identity.c.id)
+)
+_NUMBERS = (
+    sa.select(message_order.c.number)
+    .join(message, message.c.id == message_order.c.message_id)
+    .where(message.c.case_id == sa.bindparam("of"))
+    .group_by(message_order.c.number)
+    .order_by(sa.func.min(message.c.id), message_order.c.number)
+)
+_SUGGESTIONS = sa.select(suggestion).where(suggestion.c.message_id == sa.bindparam("of")).order_by(suggestion.c.rank)
+_MESSAGE = (
+    sa.select(
+        message,
+        message_body.c.text,
+        message_body.c.html,
+        message_body.c.reply,
+        identity.c.kind,
+        identity.c.value,
+        identity.c.name,
+    )
+    .join(message_body, message_body.c.message_id == message.c.id)
+    .join(identity, identity.c.id == message.c.identity_id)
+    .where(message.c.id == sa.bindparam("of"))
+)
+
 
 def build_case(connection: Connection, parts: Parts, case_id: int) -> Case:
     """The enriched case."""
-    row = connection.execute(sa.select(case).where(case.c.id == case_id)).one()
-    who = connection.execute(sa.select(identity).where(identity.c.id == row.identity_id)).one()
-    first = connection.execute(
-        sa.select(message_body.c.text)
-        .join(message, message.c.id == message_body.c.message_id)
-        .where(message.c.case_id == case_id, message.c.direction == str(Direction.IN))
-        .order_by(message.c.id)
-        .limit(1)
-    ).scalar()
+    row = connection.execute(_CASE, {"of": case_id}).one()
+    known = [Identity(*one) for one in connection.execute(_IDENTITIES, {"of": row.customer_id})]
     brand = parts.brand_of(row.instance)[1]
     return Case(
         number=row.number,
@@ -37,50 +94,29 @@ def build_case(connection: Connection, parts: Parts, case_id: int) -> Case:
         state=row.state,
         brand=brand.name,
         channel=row.instance,
-        requester=Identity(who.kind, who.value, who.name),
+        requester=Identity(row.kind, row.value, row.name),
         proof=Proof(row.proof),
-        customer=_customer(connection, who.customer_id, row),
-        orders=_orders(connection, row, who.customer_id),
-        first_text=first or "",
+        customer=Customer(
+            name=row.customer_name,
+            identities=tuple(known),
+            segment=row.segment,
+            language=row.customer_language,
+            earlier_cases=row.earlier,
+        ),
+        orders=_orders(connection, row, {(one.kind, one.value) for one in known}),
+        first_text=row.first_words or "",
         queue=row.queue,
         priority=row.priority,
         link=f"{parts.config.hub.address.rstrip('/')}/cases/{row.number}",
     )
 
 
-def _customer(connection: Connection, customer_id: int, of_case: sa.Row[Any]) -> Customer:
-    row = connection.execute(sa.select(customer).where(customer.c.id == customer_id)).one()
-    known = connection.execute(
-        sa.select(identity).where(identity.c.customer_id == customer_id).order_by(identity.c.id)
-    ).all()
-    earlier = sa.select(sa.func.count()).where(
-        case.c.identity_id.in_([one.id for one in known]), case.c.id < of_case.id
-    )
-    return Customer(
-        name=row.name,
-        identities=tuple(Identity(one.kind, one.value, one.name) for one in known),
-        segment=row.segment,
-        language=row.language,
-        earlier_cases=connection.scalar(earlier) or 0,
-    )
-
-
-def _orders(connection: Connection, of_case: sa.Row[Any], customer_id: int) -> tuple[OrderOnCase, ...]:
+def _orders(connection: Connection, of_case: sa.Row[Any], mine: set[tuple[str, str]]) -> tuple[OrderOnCase, ...]:
     """The order numbers of the case. Verified takes a proven sender who owns the order."""
-    numbers = connection.scalars(
-        sa.select(message_order.c.number)
-        .join(message, message.c.id == message_order.c.message_id)
-        .where(message.c.case_id == of_case.id)
-        .group_by(message_order.c.number)
-        .order_by(sa.func.min(message.c.id), message_order.c.number)
-    ).all()
+    numbers = connection.scalars(_NUMBERS, {"of": of_case.id}).all()
+    if not numbers:
+        return ()
     facts = {row.number: row for row in connection.execute(sa.select(order).where(order.c.number.in_(numbers))).all()}
-    mine = {
-        (kind, value)
-        for kind, value in connection.execute(
-            sa.select(identity.c.kind, identity.c.value).where(identity.c.customer_id == customer_id)
-        )
-    }
     found = []
     for number in numbers:
         row = facts.get(number)
@@ -107,9 +143,7 @@ def _owner(row: sa.Row[Any] | None, *, owned: bool) -> str:
 
 def build_suggestions(connection: Connection, message_id: int) -> list[Suggestion]:
     """What was suggested for a message, best first."""
-    rows = connection.execute(
-        sa.select(suggestion).where(suggestion.c.message_id == message_id).order_by(suggestion.c.rank)
-    )
+    rows = connection.execute(_SUGGESTIONS, {"of": message_id})
     return [
         Suggestion(f"{row.answer_id}:{row.language}", row.title, row.text, row.language, row.score, row.band, row.rank)
         for row in rows
@@ -118,16 +152,11 @@ def build_suggestions(connection: Connection, message_id: int) -> list[Suggestio
 
 def build_message(connection: Connection, message_id: int) -> Message:
     """A recorded message as a value again."""
-    row = connection.execute(
-        sa.select(message, message_body.c.text, message_body.c.html, message_body.c.reply)
-        .join(message_body, message_body.c.message_id == message.c.id)
-        .where(message.c.id == message_id)
-    ).one()
-    who = connection.execute(sa.select(identity).where(identity.c.id == row.identity_id)).one()
+    row = connection.execute(_MESSAGE, {"of": message_id}).one()
     return Message(
         direction=Direction(row.direction),
-        sender=Identity(who.kind, row.sender or who.value, row.sender_name),
-        customer=Identity(who.kind, who.value, who.name),
+        sender=Identity(row.kind, row.sender or row.value, row.sender_name),
+        customer=Identity(row.kind, row.value, row.name),
         at=row.at,
         subject=row.subject,
         text=row.text,

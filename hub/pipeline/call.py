@@ -19,36 +19,29 @@ from hub.sdk import (
     Sends,
     ShowsSuggestions,
 )
-from hub.store.cases import case, case_ref
 from hub.store.customers import identity
 from hub.store.intake import message, message_body
 
 
-def effect_of(parts: Parts, instance: Instance, head: sa.Row[Any]) -> Effect:
+def effect_of(head: sa.Row[Any]) -> Effect:
     """The effect of a delivery: its key, its cause, and what the far side calls the case."""
-    with parts.store.read() as connection:
-        there = connection.scalar(
-            sa.select(case_ref.c.remote_id).where(
-                case_ref.c.case_id == head.case_id, case_ref.c.instance == instance.id
-            )
-        )
-        number = connection.scalar(sa.select(case.c.number).where(case.c.id == head.case_id)) or ""
-        cause = connection.scalar(sa.select(message.c.message_id).where(message.c.id == head.message_id)) or ""
-    known = {"number": number, **({"case": there} if there else {})}
-    return Effect(head.key, cause, known)
+    known = {"number": head.number or "", **({"case": head.there} if head.there else {})}
+    return Effect(head.key, head.cause or "", known)
 
 
 def call_ability(parts: Parts, instance: Instance, head: sa.Row[Any]) -> str:
-    """Do what the delivery owes; returns the far side's id."""
+    """Do what the delivery owes; returns the far side's id. `head` is as hub/pipeline/deliver.py reads it."""
     component = instance.component
-    effect = effect_of(parts, instance, head)
+    effect = effect_of(head)
     if head.ability == "send":
         assert isinstance(component, Sends)
         return instance.call(component.send, _outgoing(parts, head), effect, once=head.key)
     with parts.store.read() as connection:
         of_case = build_case(connection, parts, head.case_id)
-        said = build_message(connection, head.message_id)
-        suggestions = build_suggestions(connection, head.message_id)
+        if head.ability in ("add_message", "draft"):
+            said = build_message(connection, head.message_id)
+        if head.ability in ("show", "draft"):
+            suggestions = build_suggestions(connection, head.message_id)
     if head.ability == "save_case":
         assert isinstance(component, KeepsCases)
         number = instance.call(component.save_case, of_case, effect, once=head.key)
@@ -73,7 +66,6 @@ def _outgoing(parts: Parts, head: sa.Row[Any]) -> Outgoing:
             .where(message.c.id == head.message_id)
         ).one()
         who = connection.execute(sa.select(identity).where(identity.c.id == row.identity_id)).one()
-        number = connection.scalar(sa.select(case.c.number).where(case.c.id == head.case_id)) or ""
     parent = row.facts.get("in_reply_to", "")
     return Outgoing(
         kind=row.facts.get("kind", "acknowledgement"),
@@ -83,6 +75,6 @@ def _outgoing(parts: Parts, head: sa.Row[Any]) -> Outgoing:
         html=row.html,
         in_reply_to=parent,
         references=(parent,) if parent else (),
-        case_number=number,
+        case_number=head.number or "",
         language=row.language,
     )

@@ -25,7 +25,9 @@ from hub.pipeline.settle import done, set_state, unsure
 from hub.pipeline.voices import hear, who_speaks
 from hub.sdk import ConfigError, Finds, Rejected, Unavailable
 from hub.store import ILL
+from hub.store.base import At
 from hub.store.cases import case, case_ref, delivery
+from hub.store.intake import message
 from hub.store.lanes import OPEN
 
 TURN = 20
@@ -38,18 +40,41 @@ NEEDS_CASE = ("add_message", "show")
 """Abilities that need the case to exist over there."""
 
 
+# Made once: putting a statement together costs twice what asking it does.
+_HEAD = (
+    sa.select(delivery, case.c.number, case_ref.c.remote_id.label("there"), message.c.message_id.label("cause"))
+    .outerjoin(case, case.c.id == delivery.c.case_id)
+    .outerjoin(case_ref, sa.and_(case_ref.c.case_id == delivery.c.case_id, case_ref.c.instance == delivery.c.instance))
+    .outerjoin(message, message.c.id == delivery.c.message_id)
+    .where(delivery.c.lane == sa.bindparam("of"), delivery.c.state.in_(OPEN))
+    .order_by(delivery.c.id)
+    .limit(1)
+)
+"""What a lane owes next, with the case's number here and there, and the Message-ID of its cause."""
+_MARK = (
+    sa.update(delivery)
+    .where(
+        delivery.c.id == sa.bindparam("of"),
+        delivery.c.state == sa.bindparam("was"),
+        delivery.c.attempts == sa.bindparam("tried"),
+    )
+    .values(
+        state="sending",
+        started_at=sa.bindparam("now", type_=At),
+        attempts=delivery.c.attempts + 1,
+        due_at=sa.bindparam("due", type_=At),
+        reason="",
+    )
+)
+
+
 def drain(parts: Parts, instance: Instance, lane: str) -> None:
     """Deliver what is due at the head of `lane`, until it is empty, waits, or its turn is over."""
     for _ in range(TURN):
         if parts.stop.is_set():
             return
         with parts.store.read() as connection:
-            head = connection.execute(
-                sa.select(delivery)
-                .where(delivery.c.lane == lane, delivery.c.state.in_(OPEN))
-                .order_by(delivery.c.id)
-                .limit(1)
-            ).one_or_none()
+            head = connection.execute(_HEAD, {"of": lane}).one_or_none()
         if head is None or head.due_at > parts.now() or instance.waits():
             return
         try:
@@ -70,7 +95,7 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
     if not _may_call(parts, instance, head):
         return False
     try:
-        result = _look(parts, instance, head)
+        result = _look(instance, head)
         if result is None:
             if not _mark_sending(parts, instance, head):
                 instance.give_back()
@@ -154,12 +179,12 @@ def _can_look(instance: Instance) -> bool:
     return instance.has("Finds")
 
 
-def _look(parts: Parts, instance: Instance, head: sa.Row[Any]) -> str | None:
+def _look(instance: Instance, head: sa.Row[Any]) -> str | None:
     """Was it done already? Asked only where an earlier try may have got through."""
     if not _can_look(instance) or (head.state != "sending" and not head.attempts):
         return None
     assert isinstance(instance.component, Finds)
-    return instance.call(instance.component.find, head.ability, effect_of(parts, instance, head))
+    return instance.call(instance.component.find, head.ability, effect_of(head))
 
 
 def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
@@ -170,17 +195,8 @@ def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
     settle = getattr(instance.component, "settle", 0.0) if _can_look(instance) else 0.0
     now = parts.now()
     with parts.store.write(durable=True) as connection:
-        marked = connection.execute(
-            sa.update(delivery)
-            .where(delivery.c.id == head.id, delivery.c.state == head.state, delivery.c.attempts == head.attempts)
-            .values(
-                state="sending",
-                started_at=now,
-                attempts=delivery.c.attempts + 1,
-                due_at=now + timedelta(seconds=settle),
-                reason="",
-            )
-        )
+        values = {"of": head.id, "was": head.state, "tried": head.attempts}
+        marked = connection.execute(_MARK, {**values, "now": now, "due": now + timedelta(seconds=settle)})
     return bool(marked.rowcount)
 
 
@@ -203,15 +219,9 @@ def _away(parts: Parts, instance: Instance, head: sa.Row[Any], error: Unavailabl
 
 def _case_is_there(parts: Parts, head: sa.Row[Any]) -> bool:
     """Deliveries that need the case wait for a human when it could not be created; others go on."""
-    with parts.store.read() as connection:
-        there = connection.scalar(
-            sa.select(case_ref.c.remote_id).where(
-                case_ref.c.case_id == head.case_id, case_ref.c.instance == head.instance
-            )
-        )
-    if there is None:
+    if head.there is None:
         set_state(parts, head.id, "held", "waits until the case could be created over there; replay that first")
-    return there is not None
+    return head.there is not None
 
 
 def _may_speak(parts: Parts, head: sa.Row[Any]) -> bool | None:
@@ -249,18 +259,29 @@ def due_lanes(connection: Connection, parts: Parts, away: set[str], ahead: int =
     return lanes
 
 
+_earlier = delivery.alias()
+_due = sa.select(delivery.c.lane).where(
+    delivery.c.instance == sa.bindparam("of"),
+    delivery.c.state == sa.bindparam("is"),
+    delivery.c.due_at <= sa.bindparam("now", type_=At),
+    ~sa.exists().where(_earlier.c.lane == delivery.c.lane, _earlier.c.state.in_(OPEN), _earlier.c.id < delivery.c.id),
+)
+_IN_TURN = (
+    _due.where(delivery.c.turn_at <= sa.bindparam("now", type_=At))
+    .order_by(delivery.c.turn_at, delivery.c.id)
+    .limit(sa.bindparam("most"))
+)
+_BEHIND = (
+    _due.where(delivery.c.turn_at > sa.bindparam("now", type_=At))
+    .order_by(delivery.c.due_at, delivery.c.id)
+    .limit(sa.bindparam("most"))
+)
+
+
 def _heads(connection: Connection, instance: str, state: str, now: datetime, limit: int) -> list[str]:
     """Lanes of an instance whose head is due: those whose turn it is, then a flood's (hub/flow.py)."""
-    earlier = delivery.alias()
-    before = sa.exists().where(
-        earlier.c.lane == delivery.c.lane, earlier.c.state.in_(OPEN), earlier.c.id < delivery.c.id
-    )
-    due = sa.select(delivery.c.lane).where(
-        delivery.c.instance == instance, delivery.c.state == state, delivery.c.due_at <= now, ~before
-    )
-    in_turn = due.where(delivery.c.turn_at <= now).order_by(delivery.c.turn_at, delivery.c.id).limit(limit)
-    found = list(connection.scalars(in_turn))
+    asked = {"of": instance, "is": state, "now": now}
+    found = list(connection.scalars(_IN_TURN, {**asked, "most": limit}))
     if len(found) < limit:
-        behind = due.where(delivery.c.turn_at > now).order_by(delivery.c.due_at, delivery.c.id)
-        found += connection.scalars(behind.limit(limit - len(found)))
+        found += connection.scalars(_BEHIND, {**asked, "most": limit - len(found)})
     return found

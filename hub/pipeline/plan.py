@@ -1,23 +1,23 @@
 """Step 8, plan: what is owed to whom. Decided outside, written in one short transaction.
 
-The transaction is fenced by the case's version: if the customer wrote again meanwhile, the
-plan is made anew. A delivery's key names instance, ability, case and cause, so a plan made
-twice owes nothing twice.
+The transaction locks the case, so that what it reads of it still holds when it ends. A delivery's
+key names instance, ability, case and cause, so a plan made twice owes nothing twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.log import logger
+from hub.instances import Instance
 from hub.pipeline.acknowledge import acknowledgement_is_owed, remember, why_not
 from hub.pipeline.enrich import enrich, verify_orders
-from hub.pipeline.owe import owe, owe_acknowledgement
+from hub.pipeline.owe import Debt, cause_of, owe, owe_acknowledgement
 from hub.pipeline.parts import Parts
 from hub.pipeline.replies import answered
 from hub.pipeline.restored import doubt
@@ -28,93 +28,137 @@ from hub.sdk import Direction, Suggestion
 from hub.store.cases import case, delivery, suggestion
 from hub.store.customers import identity
 from hub.store.intake import event, message, message_body, message_order, raw, step
-from hub.store.lanes import lanes_of_deliveries
+from hub.store.lanes import out_lane
 
 _LATE = (60, 600, 3600, 21600)
 """Seconds after which a source of facts that was away is asked again."""
 
 
+# Made once: putting a statement together costs twice what asking it does, and these are asked for each message.
+_TODO = (
+    sa.select(step, raw.c.source_key, raw.c.facts)
+    .join(raw, raw.c.id == step.c.raw_id)
+    .where(step.c.raw_id == sa.bindparam("of"), step.c.stage == "plan")
+)
+_SAID = (
+    sa.select(
+        message,
+        message_body.c.text,
+        message_body.c.reply,
+        identity.c.value.label("address"),
+        identity.c.name.label("known_as"),
+    )
+    .join(message_body, message_body.c.message_id == message.c.id)
+    .join(identity, identity.c.id == message.c.identity_id)
+    .where(message.c.raw_id == sa.bindparam("of"))
+    .order_by(message.c.id)
+)
+_HAPPENED = sa.select(event.c.identity_id).where(event.c.raw_id == sa.bindparam("of"))
+_NUMBERS = sa.select(message_order.c.number).where(message_order.c.message_id == sa.bindparam("of"))
+_CASES = (
+    sa.select(case)
+    .where(case.c.id.in_(sa.bindparam("of", expanding=True)))
+    .order_by(case.c.id)  # two that lock the same cases never wait for each other
+    .with_for_update()
+)
+_EARLIER = (
+    sa.select(message.c.id)
+    .where(
+        message.c.case_id == sa.bindparam("case"),
+        message.c.direction == str(Direction.IN),
+        message.c.id < sa.bindparam("of"),
+    )
+    .limit(1)
+)
+_FINISHED = sa.delete(step).where(step.c.raw_id == sa.bindparam("of"))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was decided for one customer message before it is written."""
+
+    said: sa.Row[Any]
+    cause: str
+    found: Sequence[Suggestion]
+
+
 def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
     """Do everything that is left for one raw, then remove its step."""
     with parts.store.read() as connection:
-        todo = connection.execute(sa.select(step).where(step.c.raw_id == raw_id)).one_or_none()
-        if todo is None or todo.stage != "plan":
+        todo = connection.execute(_TODO, {"of": raw_id}).one_or_none()
+        if todo is None:
             return
-        said = connection.execute(
-            sa.select(message, message_body.c.text, message_body.c.reply)
-            .join(message_body, message_body.c.message_id == message.c.id)
-            .where(message.c.raw_id == raw_id)
-            .order_by(message.c.id)
-        ).all()
-        happened = connection.scalars(sa.select(event.c.identity_id).where(event.c.raw_id == raw_id)).all()
+        said = connection.execute(_SAID, {"of": raw_id}).all()
+        happened = connection.scalars(_HAPPENED, {"of": raw_id}).all()
     complete = all(enrich(parts, one) for one in happened)
-    for one in said:
+    plans: list[Plan] = []
+    for place, one in enumerate(said):
         if one.direction == str(Direction.OUT):
             answered(parts, one)
-        else:
-            complete &= _plan_message(parts, answers, one, todo)
-    _finish(parts, raw_id, todo.late, complete=complete)
+            continue
+        complete &= _ask(parts, one)
+        if one.case_id is None or (todo.late and not complete) or _is_history(parts, one, todo):
+            continue
+        found: list[Suggestion] = []
+        if not one.automatic:
+            found = suggest(parts, answers, one.subject, one.reply or one.text, one.language)
+        plans.append(Plan(one, cause_of(todo.instance, todo.source_key, place), found))
+    _write(parts, todo, plans, complete=complete)
 
 
-def _finish(parts: Parts, raw_id: int, late: int, *, complete: bool) -> None:
-    """Done; or, where a source of facts was away, a later second look."""
-    with parts.store.write() as connection:
-        if complete or late >= len(_LATE):
-            connection.execute(sa.delete(step).where(step.c.raw_id == raw_id))
-            return
-        due = parts.now() + timedelta(seconds=_LATE[late])
-        values = {"late": late + 1, "attempts": 0, "reason": "waits for facts of a source that was away"}
-        connection.execute(sa.update(step).where(step.c.raw_id == raw_id).values(due_at=due, turn_at=due, **values))
-
-
-def _plan_message(parts: Parts, answers: Answers, said: sa.Row[Any], todo: sa.Row[Any]) -> bool:
-    """Enrich, suggest and owe for one customer message; False when facts are still missing."""
+def _ask(parts: Parts, said: sa.Row[Any]) -> bool:
+    """Ask the sources of facts about a customer's message; False when facts are still missing."""
     with parts.store.read() as connection:
-        orders = connection.scalars(
-            sa.select(message_order.c.number).where(message_order.c.message_id == said.id)
-        ).all()
+        orders = connection.scalars(_NUMBERS, {"of": said.id}).all()
     complete = enrich(parts, said.identity_id, orders)
     if orders:
         verify_orders(parts, said.id)
-    if said.case_id is None or (todo.late and not complete) or _is_history(parts, said):
-        return complete
-    found: list[Suggestion] = []
-    if not said.automatic:
-        found = suggest(parts, answers, said.subject, said.reply or said.text, said.language)
-    while not _write(parts, said, found, todo):
-        logger(instance=said.instance).debug("the case moved while it was planned; once more")
     return complete
 
 
-def _is_history(parts: Parts, said: sa.Row[Any]) -> bool:
+def _is_history(parts: Parts, said: sa.Row[Any], todo: sa.Row[Any]) -> bool:
     """Was this there long before the hub? Then it stands on the timeline and nobody is told.
 
     Asked of the source's own time where it gives one: a Date header is the sender's word.
     """
-    with parts.store.read() as connection:
-        facts = connection.scalar(sa.select(raw.c.facts).where(raw.c.id == said.raw_id)) or {}
-    came = facts.get("received", "")
-    at = parse_date(came) or said.received_at
+    at = parse_date((todo.facts or {}).get("received", "")) or said.received_at
     return bool(at < parts.started - timedelta(seconds=parts.config.hub.history))
 
 
-def _write(parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion], todo: sa.Row[Any]) -> bool:
-    """Write suggestions and deliveries; False when the case moved since it was read."""
-    with parts.store.read() as connection:
-        seen = connection.execute(sa.select(case).where(case.c.id == said.case_id)).one()
-        who = connection.execute(sa.select(identity).where(identity.c.id == said.identity_id)).one()
+def _write(parts: Parts, todo: sa.Row[Any], plans: Sequence[Plan], *, complete: bool) -> None:
+    """Write suggestions and deliveries, and that it is done: all of it or nothing."""
     with parts.store.write() as connection:
-        fence = sa.update(case).where(case.c.id == seen.id, case.c.version == seen.version)
-        suggested_at = seen.suggested_at or (parts.now() if found else None)
-        if not connection.execute(fence.values(suggested_at=suggested_at)).rowcount:
-            return False
-        _keep_suggestions(connection, parts, said, found)
-        _owe_desks(connection, parts, seen, said, todo)
-        if not todo.late:
-            _owe_channel(connection, parts, seen, said, who, todo.turn_at, drafts=bool(found))
-        doubt(connection, parts, said)
-        parts.store.wake(connection, lanes_of_deliveries(connection, delivery.c.case_id == seen.id))
-    return True
+        cases = {}
+        if plans:  # locked: if the customer writes again meanwhile, that waits for us, or we see it
+            rows = connection.execute(_CASES, {"of": [one.said.case_id for one in plans]})
+            cases = {row.id: row for row in rows}
+        for one in plans:
+            _write_one(connection, parts, cases[one.said.case_id], one, todo)
+        _finish(connection, parts, todo, complete=complete)
+
+
+def _write_one(connection: Connection, parts: Parts, of_case: sa.Row[Any], plan: Plan, todo: sa.Row[Any]) -> None:
+    if plan.found:
+        suggested = sa.update(case).where(case.c.id == of_case.id, case.c.suggested_at.is_(None))
+        connection.execute(suggested.values(suggested_at=parts.now()))
+        _keep_suggestions(connection, parts, plan.said, plan.found)
+    debts = _owed_to_desks(connection, parts, of_case, plan, todo)
+    if not todo.late:
+        debts += _owed_to_channel(connection, parts, of_case, plan)
+    owe(connection, debts, todo.turn_at, parts.now())
+    doubt(connection, parts, plan.said)
+    behind = todo.turn_at > parts.now()
+    parts.store.wake(connection, [out_lane(one.lane, behind=behind) for one in debts])
+
+
+def _finish(connection: Connection, parts: Parts, todo: sa.Row[Any], *, complete: bool) -> None:
+    """Done; or, where a source of facts was away, a later second look."""
+    if complete or todo.late >= len(_LATE):
+        connection.execute(_FINISHED, {"of": todo.raw_id})
+        return
+    due = parts.now() + timedelta(seconds=_LATE[todo.late])
+    values = {"late": todo.late + 1, "attempts": 0, "reason": "waits for facts of a source that was away"}
+    connection.execute(sa.update(step).where(step.c.raw_id == todo.raw_id).values(due_at=due, turn_at=due, **values))
 
 
 def _keep_suggestions(connection: Connection, parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion]) -> None:
@@ -136,7 +180,7 @@ def _keep_suggestions(connection: Connection, parts: Parts, said: sa.Row[Any], f
         for one in found
     ]
     # A second look does not change what agents were already shown, and proposes nothing to those who answered.
-    if rows and not known and not _is_answered(connection, said):
+    if not known and not _is_answered(connection, said):
         connection.execute(sa.insert(suggestion), rows)
 
 
@@ -152,56 +196,57 @@ def _is_answered(connection: Connection, said: sa.Row[Any]) -> bool:
     return connection.scalar(reply.limit(1)) is not None
 
 
-def _owe_desks(
-    connection: Connection, parts: Parts, of_case: sa.Row[Any], said: sa.Row[Any], todo: sa.Row[Any]
-) -> None:
+def _owed_to_desks(
+    connection: Connection, parts: Parts, of_case: sa.Row[Any], plan: Plan, todo: sa.Row[Any]
+) -> list[Debt]:
     """The enriched case, the customer's further words, and the answers, to every desk of this channel."""
-    late, turn = todo.late, todo.turn_at
+    said, owed = plan.said, []
+    further = not todo.late and _is_further(connection, said)
     for desk in desks_of(parts, of_case.instance):
-        first = connection.scalar(
-            sa.select(delivery.c.id).where(
-                delivery.c.case_id == of_case.id, delivery.c.instance == desk.id, delivery.c.ability == "save_case"
-            )
-        )
-        if said.automatic and first is None:
+        if said.automatic and not _knows(connection, desk, of_case):
             continue  # a machine alone makes no work for agents
-        owe(connection, parts, desk, "save_case", of_case, said, turn, suffix=f"/late{late}" if late else "")
-        if late:
-            continue
-        # Not "is the case over there?": a plan may be made twice, or after that of later words.
-        if _is_further(connection, said) and desk.has("AddsMessages") and said.instance != desk.id:
-            owe(connection, parts, desk, "add_message", of_case, said, turn)
-        if desk.has("ShowsSuggestions") and not said.automatic:
-            owe(connection, parts, desk, "show", of_case, said, turn)
+        abilities = [f"save_case/late{todo.late}" if todo.late else "save_case"]
+        if not todo.late:
+            # Not "is the case over there?": a plan may be made twice, or after that of later words.
+            if further and desk.has("AddsMessages") and said.instance != desk.id:
+                abilities.append("add_message")
+            if desk.has("ShowsSuggestions") and not said.automatic:
+                abilities.append("show")
+        owed += [_debt(desk, one, of_case, plan) for one in abilities]
+    return owed
+
+
+def _debt(instance: Instance, what: str, of_case: sa.Row[Any], plan: Plan) -> Debt:
+    """`what` is an ability; one that is owed once more for the same words says so behind a slash."""
+    ability, slash, suffix = what.partition("/")
+    key = f"{instance.id}/{ability}/{of_case.number}/{plan.cause}{slash}{suffix}"
+    return Debt(key, instance.id, ability, of_case.id, plan.said.id)
+
+
+def _knows(connection: Connection, desk: Instance, of_case: sa.Row[Any]) -> bool:
+    """Was the case ever owed to this desk?"""
+    first = sa.select(delivery.c.id).where(
+        delivery.c.case_id == of_case.id, delivery.c.instance == desk.id, delivery.c.ability == "save_case"
+    )
+    return connection.scalar(first.limit(1)) is not None
 
 
 def _is_further(connection: Connection, said: sa.Row[Any]) -> bool:
     """Did the customer say something in this case before? A new case over there begins with those words."""
-    earlier = sa.select(message.c.id).where(
-        message.c.case_id == said.case_id, message.c.direction == str(Direction.IN), message.c.id < said.id
-    )
-    return connection.scalar(earlier.limit(1)) is not None
+    return connection.scalar(_EARLIER, {"case": said.case_id, "of": said.id}) is not None
 
 
-def _owe_channel(
-    connection: Connection,
-    parts: Parts,
-    of_case: sa.Row[Any],
-    said: sa.Row[Any],
-    who: sa.Row[Any],
-    turn: datetime,
-    *,
-    drafts: bool,
-) -> None:
+def _owed_to_channel(connection: Connection, parts: Parts, of_case: sa.Row[Any], plan: Plan) -> list[Debt]:
     """A draft where the agent writes, and the acknowledgement, once."""
+    said, owed = plan.said, []
     channel = parts.instances.get(said.instance)
-    if channel is not None and channel.has("Drafts") and drafts:
-        owe(connection, parts, channel, "draft", of_case, said, turn)
+    if channel is not None and channel.has("Drafts") and plan.found:
+        owed.append(_debt(channel, "draft", of_case, plan))
     if acknowledgement_is_owed(connection, of_case.id):
-        return  # its row says what became of it; another reason would contradict it
-    reason = why_not(connection, parts, of_case, said, who.value)
+        return owed  # its row says what became of it; another reason would contradict it
+    reason = why_not(connection, parts, of_case, said, said.address)
     if reason:
         remember(connection, of_case.id, reason)
-        return
+        return owed
     assert channel is not None
-    owe_acknowledgement(connection, parts, channel, of_case, said, who, turn)
+    return [*owed, owe_acknowledgement(connection, parts, channel, of_case, said)]

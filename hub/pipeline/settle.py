@@ -17,6 +17,28 @@ from hub.store.cases import case, case_ref, delivery
 from hub.store.intake import message, message_ref, step
 from hub.store.lanes import OPEN, read_lane
 
+# Made once: putting a statement together costs twice what asking it does, and these are asked for each delivery.
+_DONE = (
+    sa.update(delivery)
+    .where(delivery.c.id == sa.bindparam("of"))
+    .values(state="done", reason="", result=sa.bindparam("said"), done_at=sa.bindparam("now", type_=At))
+)
+_DUE_NOW = (
+    sa.update(step)
+    .where(
+        step.c.state == "waiting",
+        step.c.stage == "read",
+        step.c.instance == sa.bindparam("of"),
+        step.c.due_at > sa.bindparam("now", type_=At),
+    )
+    .values(due_at=sa.bindparam("now", type_=At))
+)
+_RELEASE = (
+    sa.update(delivery)
+    .where(delivery.c.lane == sa.bindparam("of"), delivery.c.state == "held")
+    .values(state="waiting", reason="")
+)
+
 
 def set_state(
     parts: Parts, delivery_id: int, state: str, reason: str, *, due_in: float = 0.0, attempts: int | None = None
@@ -43,11 +65,7 @@ def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> No
     """The far side has it. `result` is its id over there."""
     now = parts.now()
     with parts.store.write(durable=True) as connection:
-        connection.execute(
-            sa.update(delivery)
-            .where(delivery.c.id == head.id)
-            .values(state="done", reason="", result=result[:500], done_at=now)
-        )
+        connection.execute(_DONE, {"of": head.id, "said": result[:500], "now": now})
         if head.ability == "save_case":
             insert = upsert(connection, case_ref).values(case_id=head.case_id, instance=instance.id, remote_id=result)
             connection.execute(
@@ -55,8 +73,7 @@ def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> No
             )
             _release(connection, head)
             # Agents' words on this ticket may have come before we knew its number (hub/pipeline/record.py).
-            early = sa.and_(step.c.state == "waiting", step.c.stage == "read", step.c.instance == instance.id)
-            if connection.execute(sa.update(step).where(early, step.c.due_at > now).values(due_at=now)).rowcount:
+            if connection.execute(_DUE_NOW, {"of": instance.id, "now": now}).rowcount:
                 parts.store.wake(connection, [read_lane(instance.id)])
         elif head.ability == "send":
             _sent(connection, parts, head, result)
@@ -64,11 +81,7 @@ def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> No
 
 def _release(connection: Connection, head: sa.Row[Any]) -> None:
     """What was held because the case was not there may go now."""
-    connection.execute(
-        sa.update(delivery)
-        .where(delivery.c.lane == head.lane, delivery.c.state == "held")
-        .values(state="waiting", reason="")
-    )
+    connection.execute(_RELEASE, {"of": head.lane})
 
 
 def _sent(connection: Connection, parts: Parts, head: sa.Row[Any], message_id: str) -> None:

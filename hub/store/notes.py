@@ -8,10 +8,13 @@ from sqlalchemy.engine import Connection
 from hub.store.health import note
 from hub.store.session import upsert
 
+# Made once: it is asked for each message.
+_VALUE = sa.select(note.c.value).where(note.c.key == sa.bindparam("of"))
+
 
 def get_note(connection: Connection, key: str) -> str | None:
     """The fact `key`, or None."""
-    return connection.scalar(sa.select(note.c.value).where(note.c.key == key))
+    return connection.scalar(_VALUE, {"of": key})
 
 
 def set_note(connection: Connection, key: str, value: str) -> None:

@@ -10,6 +10,7 @@ PostgreSQL has many. What must be decided by one at a time says so with `alone`.
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +59,10 @@ class Store:
         _make_private(Path(str(self.url.database)))
         # An error's text would quote the values of the statement: customers' words, in a log.
         engine = sa.create_engine(
-            self.url, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True
+            self.url,
+            connect_args={"timeout": 30, "check_same_thread": False},
+            hide_parameters=True,
+            pool_reset_on_return=None,  # `read` and `write` end what they begin
         )
 
         @sa.event.listens_for(engine, "connect")
@@ -77,7 +81,12 @@ class Store:
         @sa.event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
             kind = connection.get_execution_options().get("begin", "")
-            connection.exec_driver_sql(f"BEGIN {kind}")
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            try:
+                driver.execute(f"BEGIN {kind}")  # below Core: each transaction pays for this
+            except sqlite3.OperationalError as error:
+                raise sa.exc.OperationalError("BEGIN", None, error) from error
 
         return engine
 

@@ -9,15 +9,16 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 import sqlalchemy as sa
 
 from hub.instances import Instance
-from hub.pipeline import accept, deliver, owe, receive
+from hub.pipeline import accept, call, deliver, receive
 from hub.pipeline.parts import Parts
-from hub.sdk import Page, Reply
+from hub.sdk import Effect, Page, Reply
 from hub.store import Store
 from hub.store.cases import delivery
 from tests.sim.run import play
@@ -73,10 +74,16 @@ def repeats_the_unsure() -> AbstractContextManager[Any]:
     return mock.patch.object(deliver, "unsure", again)
 
 
-def keys_by_chance() -> AbstractContextManager[Any]:
-    """A delivery's key holds a random part: a plan made twice owes everything twice."""
-    dice, real = random.Random(5), owe.cause_of
-    return mock.patch.object(owe, "cause_of", lambda *args: f"{real(*args)}{dice.randrange(10**6)}")
+@contextlib.contextmanager
+def keys_by_chance() -> Iterator[None]:
+    """Each try gives the far side another key: nobody over there can know that it was done already."""
+    dice, real = random.Random(5), call.effect_of
+
+    def effect(head: Any) -> Effect:
+        return replace(real(head), key=f"{head.key}{dice.randrange(10**6)}")
+
+    with mock.patch.object(call, "effect_of", effect), mock.patch.object(deliver, "effect_of", effect):
+        yield
 
 
 def says_received_too_early() -> AbstractContextManager[Any]:
