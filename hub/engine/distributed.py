@@ -13,21 +13,23 @@ import os
 import secrets
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
+from procrastinate.worker import Worker
 
 from hub.engine.draining import Draining
-from hub.engine.jobs import Jobs, lost, open_app
+from hub.engine.jobs import WAIT, Jobs, lost, open_app
 from hub.engine.owning import Owning
 from hub.engine.polling import Polling
+from hub.engine.rescue import Rescue
 from hub.engine.telling import Telling
 from hub.log import logger
 from hub.pipeline.parts import Parts
-from hub.pipeline.settle import interrupted
 from hub.pipeline.suggest import Answers
 from hub.store.base import from_ms
 from hub.store.lanes import PLANNING, READING, take_due
@@ -40,8 +42,8 @@ READERS, PLANNERS = 4, 4
 """Channels read at the same time, and cases planned, in one worker."""
 HEARTBEAT, STALLED = 3.0, 12.0
 """Seconds between signs of life of a worker, and without one after which its jobs go to others."""
-RESCUE, LOST = 4.0, 10.0
-"""Seconds between two looks for jobs of dead workers, and for lanes without a job."""
+LOST = 10.0
+"""Seconds between two looks for lanes without a job."""
 MANY, FEW = 200, 2
 """Due lanes woken at a time for each queue; few where the far side was away and may be so still."""
 GRACE = 3.0
@@ -67,6 +69,8 @@ class Distributed:
         self._polling = Polling(parts, self.wake, stop, threads, self._submit)
         self._owning = Owning(parts, self._polling, f"{socket.gethostname()[:40]}/{os.getpid()}/{secrets.token_hex(4)}")
         self._telling = Telling(parts, threads)
+        self._at_work: Counter[str] = Counter()
+        """The lanes that this process drains now; only the event loop changes it."""
         self._polls: set[str] = set()
         self._lock = threading.Lock()
         self._looked_at = parts.clock.monotonic()
@@ -114,22 +118,30 @@ class Distributed:
         self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
         self._loop.set_exception_handler(_unless_away)
         while not self._stop.is_set():
-            app = open_app(self.parts.store.url, self._drain)
+            app, begun = open_app(self.parts.store.url, self._drain), self.parts.clock.monotonic()
             try:
                 async with app.open_async():
                     self.parts.troubles.well("jobs")
                     await self._workers(app)
             except Exception as error:  # noqa: BLE001 - told once; the rows are still there
-                self.parts.troubles.ill("jobs", error, database=isinstance(error, ConnectorException))
+                if not self._is_late_news(error, begun):
+                    self.parts.troubles.ill("jobs", error, database=isinstance(error, ConnectorException))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._ending.wait(), PAUSE)
+
+    def _is_late_news(self, error: Exception, begun: float) -> bool:
+        """Whether the database was away and is back: Procrastinate's pool says so seconds after everybody knew."""
+        now = self.parts.clock.monotonic()
+        return isinstance(error, ConnectorException) and now - self._looked_at < 2 * LOOK and now - begun > WAIT
 
     async def _workers(self, app: App) -> None:
         """Until the end, or until one of them fails: then all end, and begin anew."""
         assert self._ending is not None
         ends = asyncio.create_task(self._ending.wait())
-        tasks = [asyncio.create_task(self._worker(app, queue, threads)) for queue, threads in self._threads.items()]
-        tasks.append(asyncio.create_task(self._rescue(app)))
+        workers = [_worker(app, queue, threads) for queue, threads in self._threads.items()]
+        rescue = Rescue(app, self.parts, workers, self._at_work, STALLED)
+        tasks = [asyncio.create_task(one.run()) for one in workers]  # type: ignore[no-untyped-call]
+        tasks.append(asyncio.create_task(rescue.run()))
         try:
             await asyncio.wait([ends, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -141,40 +153,18 @@ class Distributed:
             if isinstance(result, Exception) and not self._stop.is_set():
                 raise result
 
-    async def _worker(self, app: App, queue: str, threads: Executor) -> None:
-        await app.run_worker_async(
-            queues=[queue],
-            name=f"tresse {queue}",
-            concurrency=threads.size,
-            fetch_job_polling_interval=LOOK,
-            shutdown_graceful_timeout=GRACE,
-            delete_jobs="always",
-            install_signal_handlers=False,
-            update_heartbeat_interval=HEARTBEAT,
-            stalled_worker_timeout=STALLED,
-        )
-
     async def _drain(self, lane: str) -> None:
         """The one task: on threads of the lane's own queue, so that the loop never waits."""
         kind, _, rest = lane.partition("/")
         queue = {"read": READING, "plan": PLANNING}.get(kind) or rest.partition("/")[0]
+        self._at_work[lane] += 1
         try:
             await asyncio.wrap_future(self._threads[queue].submit(self._draining.drain, lane))
             self.parts.troubles.well("lane")
         except Exception as error:  # noqa: BLE001 - told once; the lane is found again by its row
             self.parts.troubles.ill("lane", error)
-
-    async def _rescue(self, app: App) -> None:
-        """Give the jobs of workers that show no sign of life to others. Not a job itself: it could stall as well."""
-        while True:
-            for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED):
-                with contextlib.suppress(Exception):  # it ended meanwhile, or another worker was quicker
-                    kind, _, rest = (job.lock or "").partition("/")
-                    if kind == "out":  # before anybody drains it again
-                        await asyncio.to_thread(interrupted, self.parts, rest)
-                    await app.job_manager.retry_job(job)
-                    logger().warning("took over what another worker left", lane=job.lock)
-            await asyncio.sleep(RESCUE)
+        finally:
+            self._at_work -= Counter([lane])  # which forgets those at zero
 
     # -- what must never depend on a job -----------------------------------------------------
 
@@ -246,6 +236,21 @@ class Distributed:
         finally:
             with self._lock:
                 self._polls.discard(key)
+
+
+def _worker(app: App, queue: str, threads: Executor) -> Worker:
+    return Worker(
+        app,
+        queues=[queue],
+        name=f"tresse {queue}",
+        concurrency=threads.size,
+        fetch_job_polling_interval=LOOK,
+        shutdown_graceful_timeout=GRACE,
+        delete_jobs="always",
+        install_signal_handlers=False,
+        update_heartbeat_interval=HEARTBEAT,
+        stalled_worker_timeout=STALLED,
+    )
 
 
 def _unless_away(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

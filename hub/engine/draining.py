@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hub.engine.jobs import Jobs
 from hub.instances import Instance
 from hub.pipeline.deliver import drain
-from hub.pipeline.next import due_plans, plan_raws
+from hub.pipeline.next import due_in_lane, plan_raws
 from hub.pipeline.parts import Parts
 from hub.pipeline.record import record_page
 from hub.pipeline.suggest import Answers
@@ -72,10 +72,9 @@ class Draining:
         return found or self._parts.now()
 
     def _plan(self, case: str) -> datetime | None:
-        mine = step.c.raw_id == int(case[3:]) if case.startswith("raw") else step.c.case_id == int(case)
         with self._parts.store.read() as connection:
-            rows = due_plans(connection, self._parts.now(), PLANS, mine)
-        plan_raws(self._parts, self._answers, sorted(row.raw_id for row in rows))
+            raws = due_in_lane(connection, self._parts.now(), case, PLANS)
+        plan_raws(self._parts, self._answers, raws)
         return None
 
     def _deliver(self, lane: str) -> datetime | None:

@@ -15,6 +15,7 @@ from hub.pipeline.plan import plan_raw
 from hub.pipeline.suggest import Answers
 from hub.pipeline.unread import tell_kept
 from hub.store import ILL
+from hub.store.base import At
 from hub.store.intake import message, step
 
 TRIES = 5
@@ -34,6 +35,32 @@ def due_plans(connection: Connection, now: datetime, limit: int, *where: sa.Colu
         found += connection.execute(due.where(step.c.turn_at > now).limit(limit - len(found)))
     first = _not_yet(connection, now, {row.case_id for row in found if row.case_id is not None})
     return [row for row in found if row.raw_id <= first.get(row.case_id, row.raw_id)]
+
+
+# Made once: putting a statement together costs twice what asking it does, and these are asked for each message.
+_waiting = (
+    sa.select(step.c.raw_id, step.c.due_at)
+    .where(step.c.state == "waiting", step.c.stage == "plan")
+    .where(sa.or_(step.c.due_at <= sa.bindparam("now", type_=At), step.c.late == 0))
+    .order_by(step.c.raw_id)
+    .limit(sa.bindparam("most"))
+)
+_OF_CASE = _waiting.where(step.c.case_id == sa.bindparam("of"))
+_OF_RAW = _waiting.where(step.c.raw_id == sa.bindparam("of"))
+
+
+def due_in_lane(connection: Connection, now: datetime, lane: str, limit: int) -> list[int]:
+    """The raws to plan of one case (its number) or of one raw without a case (``rawNUMBER``), the oldest first."""
+    of_raw = lane.startswith("raw")
+    asked = {"of": int(lane[3:] if of_raw else lane), "now": now, "most": limit}
+    rows = connection.execute(_OF_RAW if of_raw else _OF_CASE, asked)
+    found: list[int] = []
+    for row in rows:
+        if row.due_at <= now:
+            found.append(row.raw_id)
+        else:
+            break  # it failed and waits: what the customer said later must not overtake it
+    return found
 
 
 def _not_yet(connection: Connection, now: datetime, cases: set[int]) -> dict[int | None, int]:

@@ -36,10 +36,16 @@ _LATE = (60, 600, 3600, 21600)
 
 # Made once: putting a statement together costs twice what asking it does, and these are asked for each message.
 _TODO = (
-    sa.select(step, raw.c.source_key, raw.c.facts)
+    sa.select(
+        step,
+        raw.c.source_key,
+        raw.c.facts,
+        sa.exists().where(event.c.raw_id == raw.c.id).label("happened"),
+    )
     .join(raw, raw.c.id == step.c.raw_id)
     .where(step.c.raw_id == sa.bindparam("of"), step.c.stage == "plan")
 )
+_earlier = message.alias()
 _SAID = (
     sa.select(
         message,
@@ -47,6 +53,15 @@ _SAID = (
         message_body.c.reply,
         identity.c.value.label("address"),
         identity.c.name.label("known_as"),
+        sa.exists().where(message_order.c.message_id == message.c.id).label("orders"),
+        # Did the customer say something in this case before? A new case over there begins with those words.
+        sa.exists()
+        .where(
+            _earlier.c.case_id == message.c.case_id,
+            _earlier.c.direction == str(Direction.IN),
+            _earlier.c.id < message.c.id,
+        )
+        .label("further"),
     )
     .join(message_body, message_body.c.message_id == message.c.id)
     .join(identity, identity.c.id == message.c.identity_id)
@@ -60,15 +75,6 @@ _CASES = (
     .where(case.c.id.in_(sa.bindparam("of", expanding=True)))
     .order_by(case.c.id)  # two that lock the same cases never wait for each other
     .with_for_update()
-)
-_EARLIER = (
-    sa.select(message.c.id)
-    .where(
-        message.c.case_id == sa.bindparam("case"),
-        message.c.direction == str(Direction.IN),
-        message.c.id < sa.bindparam("of"),
-    )
-    .limit(1)
 )
 _FINISHED = sa.delete(step).where(step.c.raw_id == sa.bindparam("of"))
 
@@ -89,7 +95,7 @@ def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
         if todo is None:
             return
         said = connection.execute(_SAID, {"of": raw_id}).all()
-        happened = connection.scalars(_HAPPENED, {"of": raw_id}).all()
+        happened = connection.scalars(_HAPPENED, {"of": raw_id}).all() if todo.happened else []
     complete = all(enrich(parts, one) for one in happened)
     plans: list[Plan] = []
     for place, one in enumerate(said):
@@ -108,8 +114,10 @@ def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
 
 def _ask(parts: Parts, said: sa.Row[Any]) -> bool:
     """Ask the sources of facts about a customer's message; False when facts are still missing."""
-    with parts.store.read() as connection:
-        orders = connection.scalars(_NUMBERS, {"of": said.id}).all()
+    orders: Sequence[str] = ()
+    if said.orders:
+        with parts.store.read() as connection:
+            orders = connection.scalars(_NUMBERS, {"of": said.id}).all()
     complete = enrich(parts, said.identity_id, orders)
     if orders:
         verify_orders(parts, said.id)
@@ -201,14 +209,13 @@ def _owed_to_desks(
 ) -> list[Debt]:
     """The enriched case, the customer's further words, and the answers, to every desk of this channel."""
     said, owed = plan.said, []
-    further = not todo.late and _is_further(connection, said)
     for desk in desks_of(parts, of_case.instance):
         if said.automatic and not _knows(connection, desk, of_case):
             continue  # a machine alone makes no work for agents
         abilities = [f"save_case/late{todo.late}" if todo.late else "save_case"]
         if not todo.late:
             # Not "is the case over there?": a plan may be made twice, or after that of later words.
-            if further and desk.has("AddsMessages") and said.instance != desk.id:
+            if said.further and desk.has("AddsMessages") and said.instance != desk.id:
                 abilities.append("add_message")
             if desk.has("ShowsSuggestions") and not said.automatic:
                 abilities.append("show")
@@ -229,11 +236,6 @@ def _knows(connection: Connection, desk: Instance, of_case: sa.Row[Any]) -> bool
         delivery.c.case_id == of_case.id, delivery.c.instance == desk.id, delivery.c.ability == "save_case"
     )
     return connection.scalar(first.limit(1)) is not None
-
-
-def _is_further(connection: Connection, said: sa.Row[Any]) -> bool:
-    """Did the customer say something in this case before? A new case over there begins with those words."""
-    return connection.scalar(_EARLIER, {"case": said.case_id, "of": said.id}) is not None
 
 
 def _owed_to_channel(connection: Connection, parts: Parts, of_case: sa.Row[Any], plan: Plan) -> list[Debt]:

@@ -33,7 +33,6 @@ def hear(parts: Parts, desk: Instance, remote_case: str) -> None:
         return
     if said is None:
         return
-    parts.heard.add(desk.id)
     now = parts.now()
     with parts.store.write() as connection:
         insert = upsert(connection, instance).values(id=desk.id, voice=said)
@@ -42,6 +41,7 @@ def hear(parts: Parts, desk: Instance, remote_case: str) -> None:
             raise_alert(connection, f"voice:{desk.id}", said, now, desk.id)
         else:
             close_alert(connection, f"voice:{desk.id}", now)
+    parts.heard.add(desk.id)  # only now: were the database away, nobody would ask again
     if said:
         desk.log.warning("two voices", reason=said)
 

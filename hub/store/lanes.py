@@ -104,19 +104,35 @@ def _each_once(lanes: Iterable[Lane]) -> list[Lane]:
     return sorted({one.key: one for one in sorted(lanes, key=lambda o: o.behind, reverse=True)}.values())
 
 
+# Made once: putting a statement together costs twice what asking it does, and these are asked for each job.
+_of: sa.BindParameter[Any] = sa.bindparam("of")
+_first_step = sa.select(sa.func.min(step.c.due_at)).where(step.c.state == "waiting")
+_NEXT_READ = _first_step.where(step.c.stage == READ, step.c.instance == _of)
+_NEXT_PLAN = _first_step.where(step.c.stage == PLAN, step.c.case_id == _of)
+_NEXT_RAW = _first_step.where(step.c.stage == PLAN, step.c.raw_id == _of)
+_NEXT_OUT = (
+    sa.select(delivery.c.due_at)
+    .where(delivery.c.lane == _of, delivery.c.state.in_(OPEN))
+    .order_by(delivery.c.id)
+    .limit(1)
+)
+_LOCK = sa.select(lane).where(lane.c.key == _of).with_for_update()
+_CLOSE = sa.delete(lane).where(lane.c.key == _of)
+
+
 def end_lane(connection: Connection, key: str, now: datetime, not_before: datetime | None = None) -> Lane | None:
     """A job has drained what it could: close the lane, let it wait, or say that more is due (returned, still live).
 
     `not_before` is when its instance may be called again.
     """
-    row = connection.execute(sa.select(lane).where(lane.c.key == key).with_for_update()).one_or_none()
+    row = connection.execute(_LOCK, {"of": key}).one_or_none()
     due = next_due(connection, key)
     if not_before is not None and due is not None:
         due = max(due, not_before)
     if row is None:
         return None  # somebody closed it: what is open now is found by `lost_lanes`
     if due is None:
-        connection.execute(sa.delete(lane).where(lane.c.key == key))
+        connection.execute(_CLOSE, {"of": key})
         return None
     if due <= now:
         return Lane(row.key, row.queue, row.behind)
@@ -127,16 +143,15 @@ def end_lane(connection: Connection, key: str, now: datetime, not_before: dateti
 def next_due(connection: Connection, key: str) -> datetime | None:
     """When the next thing in a lane is due; None where it is empty."""
     kind, _, rest = key.partition("/")
-    waiting = step.c.state == "waiting"
+    found: datetime | None
     if kind == READ:
-        query = sa.select(sa.func.min(step.c.due_at)).where(waiting, step.c.stage == READ, step.c.instance == rest)
+        found = connection.scalar(_NEXT_READ, {"of": rest})
+    elif kind == PLAN and rest.startswith("raw"):
+        found = connection.scalar(_NEXT_RAW, {"of": int(rest[3:])})
     elif kind == PLAN:
-        mine = step.c.raw_id == int(rest[3:]) if rest.startswith("raw") else step.c.case_id == int(rest)
-        query = sa.select(sa.func.min(step.c.due_at)).where(waiting, step.c.stage == PLAN, mine)
+        found = connection.scalar(_NEXT_PLAN, {"of": int(rest)})
     else:
-        head = sa.select(delivery.c.due_at).where(delivery.c.lane == rest, delivery.c.state.in_(OPEN))
-        query = head.order_by(delivery.c.id).limit(1)
-    found: datetime | None = connection.scalar(query)
+        found = connection.scalar(_NEXT_OUT, {"of": rest})
     return found
 
 

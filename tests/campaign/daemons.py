@@ -29,7 +29,8 @@ from datetime import timedelta
 import hub.store.leases as leases
 leases.LONG = timedelta(seconds=3)
 import hub.engine.distributed as distributed
-distributed.HEARTBEAT, distributed.STALLED, distributed.RESCUE, distributed.LOST = 1.0, 4.0, 1.0, 3.0
+import hub.engine.rescue as rescue
+distributed.HEARTBEAT, distributed.STALLED, distributed.LOST, rescue.EVERY = 1.0, 4.0, 3.0, 1.0
 """
 _RUN = """
 import sys

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hub.pipeline import replay
+from hub.pipeline import replay, voices
 from hub.sdk import AuthError, Unavailable
 from hub.store.cases import delivery, suggestion
 from hub.store.health import alert
@@ -207,3 +207,20 @@ def test_health_that_could_not_be_written_is_written_at_the_next_call(world, mon
     assert rows(world, alert, alert.c.closed_at.is_(None))
     desk.call(lambda: "answer")
     assert rows(world, alert, alert.c.closed_at.is_(None)) == []
+
+
+def test_a_voice_that_could_not_be_written_down_is_listened_to_again(world, monkeypatch):
+    """The database goes away in that moment: else every acknowledgement would wait for its patience to end."""
+    world.far.voice = ""
+    real = voices.upsert
+
+    def away(*_args: Any) -> Any:
+        monkeypatch.setattr(voices, "upsert", real)
+        raise sa.exc.OperationalError("the database is away", None, Exception())
+
+    monkeypatch.setattr(voices, "upsert", away)
+    world.mail(text=QUESTION)
+    world.go(3)
+    world.mail(text=QUESTION, **{"from": "bob@customer.example"})
+    world.go(3)
+    assert len(world.far.sent) == 2

@@ -101,6 +101,34 @@ def test_two_workers_share_the_work_and_one_mailbox_has_one_owner(worker):
     assert FAR.calls.count("save_case") == 30
 
 
+def test_a_job_that_its_own_living_worker_lost_sight_of_is_taken_up_again(worker, monkeypatch):
+    """The database goes away while a job is marked as done (or taken): the job says "doing", and nobody works on it."""
+    from procrastinate.exceptions import ConnectorException
+    from procrastinate.manager import JobManager
+
+    monkeypatch.setattr("hub.engine.rescue.EVERY", 0.5)
+    real, lost_answers = JobManager.finish_job, []
+
+    async def finish(self: Any, job: Any, *args: Any, **more: Any) -> None:
+        if (job.lock or "").startswith("out/desk/") and not lost_answers:
+            lost_answers.append(job.lock)
+            raise ConnectorException
+        await real(self, job, *args, **more)
+
+    monkeypatch.setattr(JobManager, "finish_job", finish)
+    hub = worker()
+    write("Bonjour, où est ma commande ?")
+    assert until(lambda: bool(lost_answers), 20)
+    write("Et mon colis ?")  # goes through the same lane
+    assert until(quiet(hub), 20)
+
+    def no_job() -> bool:
+        with hub.store.read() as connection:
+            return connection.scalar(sa.text("SELECT count(*) FROM procrastinate_jobs")) == 0
+
+    assert until(no_job, 10)
+
+
 def test_a_worker_that_ends_leaves_its_sources_to_another_at_once(worker):
     first = worker()
     assert until(lambda: len(first.engine._owning._held) == len(first.engine._owning._sources), 10)
