@@ -19,6 +19,8 @@ STEP = timedelta(seconds=2)
 """How much later each further one has its turn; after so long a quiet sender has one free again."""
 SENDERS = 20_000
 """How many senders are remembered; the one that wrote longest ago is forgotten first."""
+CALM = timedelta(seconds=10)
+"""So long after anybody's message in its turn was worked on, a flood has the hub to itself."""
 
 
 class Flow:
@@ -37,3 +39,22 @@ class Flow:
         if len(self._next) > SENDERS:
             self._next.popitem(last=False)
         return max(now, at - FREE * STEP)
+
+
+class Crowd:
+    """Whether others than a flood were here just now: then it takes one thread and small pages, else all there is.
+
+    To be first in line is not enough. Who comes in then meets every thread at work on the flood, and all of
+    them share one processor.
+    """
+
+    def __init__(self) -> None:
+        self._seen: datetime | None = None
+
+    def came(self, now: datetime) -> None:
+        """Somebody's message, in its turn."""
+        self._seen = now
+
+    def here(self, now: datetime) -> bool:
+        """Was there one lately?"""
+        return self._seen is not None and self._seen <= now < self._seen + CALM

@@ -44,8 +44,9 @@ HEARTBEAT, STALLED = 3.0, 12.0
 """Seconds between signs of life of a worker, and without one after which its jobs go to others."""
 LOST = 10.0
 """Seconds between two looks for lanes without a job."""
-MANY, FEW = 200, 2
-"""Due lanes woken at a time for each queue; few where the far side was away and may be so still."""
+MANY, FEW, LITTLE = 200, 2, 4
+"""Due lanes woken at a look for each queue; few where the far side was away and may be so still, and little of a
+flood while others are about (hub/flow.py)."""
 GRACE = 3.0
 """Seconds that calls under way have to end when the worker stops."""
 PAUSE = 1.0
@@ -195,6 +196,7 @@ class Distributed:
     def _wake_due(self) -> None:
         now = self.parts.now()
         well = [READING, PLANNING]
+        floods = LITTLE if self.parts.crowd.here(now) else MANY
         with self.parts.store.write() as connection:
             for instance in self.parts.instances.values():
                 if instance.waits():
@@ -203,7 +205,8 @@ class Distributed:
                     well.append(instance.id)
                 else:
                     self._jobs.defer(connection, take_due(connection, [instance.id], now, FEW))
-            self._jobs.defer(connection, take_due(connection, well, now, MANY * len(well)))
+            for queue in well:  # each by itself, so that a backlog of one hides no other
+                self._jobs.defer(connection, take_due(connection, [queue], now, MANY, floods))
         if self.parts.clock.monotonic() >= self._lost_at + LOST:
             self._lost_at = self.parts.clock.monotonic()
             with self.parts.store.write() as connection:

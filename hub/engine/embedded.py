@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
 from hub.engine.polling import Polling
 from hub.engine.telling import Telling
 from hub.log import logger
-from hub.pipeline.deliver import drain, due_lanes
+from hub.pipeline.deliver import Room, drain, due_lanes
 from hub.pipeline.next import due_plans, plan_raws
 from hub.pipeline.parts import Parts
 from hub.pipeline.record import record_page
@@ -51,6 +52,8 @@ class Embedded:
         self._planners = threads("plan", PLANNERS)
         self._drainers = {i.id: threads(f"{i.id}-lane", i.options.threads) for i in parts.instances.values()}
         self._busy: set[str] = set()
+        self._behind: set[str] = set()
+        """Those of them that are a flood's (hub/flow.py)."""
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._polling = Polling(parts, self.wake, stop, threads, self._submit)
@@ -135,39 +138,54 @@ class Embedded:
             return
         # What is at work already is passed over, so that a case with thousands of mails hides no other.
         free = step.c.raw_id.not_in(raws), sa.or_(step.c.case_id.is_(None), step.c.case_id.not_in(cases))
+        now, left = self.parts.now(), PLANS - len(busy)
         with self.parts.store.read() as connection:
-            rows = due_plans(connection, self.parts.now(), PLANS - len(busy), *free)
-        groups: dict[str, list[int]] = {}
+            rows = due_plans(connection, now, left, *free, floods=self._floods("plan/", left))
+        groups: dict[str, list[Any]] = {}
         for row in rows:
             key = f"plan/{row.case_id}" if row.case_id is not None else f"plan/raw{row.raw_id}"
-            groups.setdefault(key, []).append(row.raw_id)
-        for key, raw_ids in groups.items():
-            self._submit(self._planners, key, self._plan, sorted(raw_ids))
+            groups.setdefault(key, []).append(row)
+        for key, some in groups.items():
+            behind = all(row.turn_at > now for row in some)
+            self._submit(self._planners, key, self._plan, sorted(row.raw_id for row in some), behind=behind)
+
+    def _floods(self, kind: str, left: int) -> int:
+        """How many tasks of this kind a flood may have besides those under way: while others are about, one at all."""
+        if not self.parts.crowd.here(self.parts.now()):
+            return left
+        with self._lock:
+            return max(0, 1 - sum(key.startswith(kind) for key in self._behind))
 
     def _plan(self, raw_ids: list[int]) -> None:
         plan_raws(self.parts, self.answers, raw_ids)
 
     def _start_lanes(self) -> None:
-        away = {one.id for one in self.parts.instances.values() if one.waits()}
+        room = {one.id: self._room(one.id) for one in self.parts.instances.values() if not one.waits()}
         with self.parts.store.read() as connection:
-            lanes = due_lanes(connection, self.parts, away, AHEAD)
-        for lane, name in lanes.items():
-            if self._full(name):
-                continue
-            self._submit(self._drainers[name], f"lane/{lane}", drain, self.parts, self.parts.instances[name], lane)
+            lanes = due_lanes(connection, self.parts, {name: free for name, free in room.items() if free.lanes})
+        for lane in lanes:
+            if self._room(lane.instance).lanes:
+                instance = self.parts.instances[lane.instance]
+                work = drain, self.parts, instance, lane.name
+                self._submit(self._drainers[instance.id], f"lane/{lane.name}", *work, behind=lane.behind)
 
-    def _full(self, name: str) -> bool:
-        """Whether the instance's threads have enough to do for now."""
+    def _room(self, name: str) -> Room:
+        """What the instance's threads can take beside what they have."""
         with self._lock:
             handed = sum(key.startswith(f"lane/{name}/") for key in self._busy)
-        return handed >= AHEAD * self._drainers[name].size
+        left = max(0, AHEAD * self._drainers[name].size - handed)
+        return Room(left, self._floods(f"lane/{name}/", left))
 
-    def _submit(self, threads: Executor, key: str, function: Callable[..., None], *args: object) -> None:
+    def _submit(
+        self, threads: Executor, key: str, function: Callable[..., None], *args: object, behind: bool = False
+    ) -> None:
         """Run `function` unless `key` is at work already."""
         with self._lock:
             if key in self._busy:
                 return
             self._busy.add(key)
+            if behind:
+                self._behind.add(key)
         threads.submit(self._guarded, key, function, *args)
 
     def _guarded(self, key: str, function: Callable[..., None], *args: object) -> None:
@@ -181,5 +199,6 @@ class Embedded:
         finally:
             with self._idle:
                 self._busy.discard(key)
+                self._behind.discard(key)
                 self._idle.notify_all()
             self._wake.set()

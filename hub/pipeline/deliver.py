@@ -11,6 +11,8 @@ here in state "waiting", and everything else goes on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -241,8 +243,17 @@ def _may_speak(parts: Parts, head: sa.Row[Any]) -> bool | None:
     return True
 
 
-def due_lanes(connection: Connection, parts: Parts, away: set[str], ahead: int = 2) -> dict[str, str]:
-    """Lanes whose head is due, and their instance; of each instance and state `ahead` for each of its threads.
+@dataclass(frozen=True, slots=True)
+class DueLane:
+    """A lane whose head is due; `behind`: its turn is not yet, others go first (hub/flow.py)."""
+
+    name: str
+    instance: str
+    behind: bool = False
+
+
+def due_lanes(connection: Connection, parts: Parts, room: Mapping[str, Room]) -> list[DueLane]:
+    """Lanes whose head is due; of each instance and state as many as there is `room` for.
 
     No more, and those that were interrupted first: what is handed to threads has had its turn, and whoever comes
     later waits behind it.
@@ -250,13 +261,20 @@ def due_lanes(connection: Connection, parts: Parts, away: set[str], ahead: int =
     Each instance is asked for by itself, so that a backlog of one hides no other, and only the head of
     a lane counts: what stands behind a head that waits is not due, whatever its own time says.
     """
-    lanes: dict[str, str] = {}
-    for name, instance in parts.instances.items():
-        if name not in away:
-            limit = ahead * instance.options.threads
-            for state in reversed(OPEN):
-                lanes |= dict.fromkeys(_heads(connection, name, state, parts.now(), limit), name)
-    return lanes
+    found: dict[str, DueLane] = {}
+    for name, free in room.items():
+        for state in reversed(OPEN):
+            for one in _heads(connection, name, state, parts.now(), free):
+                found.setdefault(one.name, one)
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many lanes an instance's threads can take now, and how many of these may be a flood's."""
+
+    lanes: int
+    floods: int
 
 
 _earlier = delivery.alias()
@@ -278,10 +296,12 @@ _BEHIND = (
 )
 
 
-def _heads(connection: Connection, instance: str, state: str, now: datetime, limit: int) -> list[str]:
-    """Lanes of an instance whose head is due: those whose turn it is, then a flood's (hub/flow.py)."""
+def _heads(connection: Connection, instance: str, state: str, now: datetime, room: Room) -> list[DueLane]:
+    """Lanes of an instance whose head is due: those whose turn it is, then a flood's."""
     asked = {"of": instance, "is": state, "now": now}
-    found = list(connection.scalars(_IN_TURN, {**asked, "most": limit}))
-    if len(found) < limit:
-        found += connection.scalars(_BEHIND, {**asked, "most": limit - len(found)})
+    found = [DueLane(lane, instance) for lane in connection.scalars(_IN_TURN, {**asked, "most": room.lanes})]
+    behind = min(room.lanes - len(found), room.floods)
+    if behind > 0:
+        lanes = connection.scalars(_BEHIND, {**asked, "most": behind})
+        found += [DueLane(lane, instance, behind=True) for lane in lanes]
     return found

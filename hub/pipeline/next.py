@@ -22,17 +22,23 @@ TRIES = 5
 """How often a message that our own code or a plugin stumbles over is planned before it is set aside."""
 
 
-def due_plans(connection: Connection, now: datetime, limit: int, *where: sa.ColumnElement[bool]) -> list[Any]:
-    """Steps to plan (`raw_id`, `case_id`): those whose turn it is, then a flood's (hub/flow.py)."""
+def due_plans(
+    connection: Connection, now: datetime, limit: int, *where: sa.ColumnElement[bool], floods: int | None = None
+) -> list[Any]:
+    """Steps to plan (`raw_id`, `case_id`, `turn_at`): those whose turn it is, then a flood's (hub/flow.py).
+
+    `floods` is how many of these at most.
+    """
     due = (
-        sa.select(step.c.raw_id, step.c.case_id)
+        sa.select(step.c.raw_id, step.c.case_id, step.c.turn_at)
         .where(step.c.state == "waiting", step.c.stage == "plan", step.c.due_at <= now, *where)
         .order_by(step.c.due_at, step.c.raw_id)
     )
     # Two questions, each along an index: in one, what waits for later would be passed over at every look.
     found: list[Any] = list(connection.execute(due.where(step.c.turn_at <= now).limit(limit)))
-    if len(found) < limit:
-        found += connection.execute(due.where(step.c.turn_at > now).limit(limit - len(found)))
+    behind = min(limit - len(found), limit if floods is None else floods)
+    if behind > 0:
+        found += connection.execute(due.where(step.c.turn_at > now).limit(behind))
     first = _not_yet(connection, now, {row.case_id for row in found if row.case_id is not None})
     return [row for row in found if row.raw_id <= first.get(row.case_id, row.raw_id)]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from hub.clock import Clock
 from hub.config import BrandSettings, Config
-from hub.flow import Flow
+from hub.flow import Crowd, Flow
 from hub.instances import Instance
 from hub.pipeline.room import Room
 from hub.pipeline.together import GroupCommit
@@ -66,6 +66,8 @@ class Parts:
     """The page behind the one that is recorded now, by instance."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
+    crowd: Crowd = field(default_factory=Crowd)
+    """Whether a flood has to make room."""
     looked: dict[str, datetime] = field(default_factory=dict)
     """When something that need not be looked at often was looked at last."""
 

@@ -40,6 +40,7 @@ _TODO = (
         step,
         raw.c.source_key,
         raw.c.facts,
+        raw.c.received_at,
         sa.exists().where(event.c.raw_id == raw.c.id).label("happened"),
     )
     .join(raw, raw.c.id == step.c.raw_id)
@@ -94,6 +95,8 @@ def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
         todo = connection.execute(_TODO, {"of": raw_id}).one_or_none()
         if todo is None:
             return
+        if todo.turn_at <= todo.received_at:
+            parts.crowd.came(parts.now())
         said = connection.execute(_SAID, {"of": raw_id}).all()
         happened = connection.scalars(_HAPPENED, {"of": raw_id}).all() if todo.happened else []
     complete = all(enrich(parts, one) for one in happened)

@@ -9,25 +9,47 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.pipeline.parts import Parts
+from hub.store.base import At
 from hub.store.intake import raw, step
 
 PAGE = 100
 """Messages that share a transaction: one commit costs as much as a hundred inserts."""
 
+LITTLE = 20
+"""The same of a flood that has to make room: whoever comes in meanwhile waits until it is recorded."""
+
 _WAITS = sa.and_(step.c.state == "waiting", step.c.stage == "read")
 
 
-def oldest(parts: Parts, instance: str, limit: int = PAGE, but: Sequence[int] = ()) -> Sequence[Any]:
-    """What an instance brought in and is due to be read, `but` for the raws of these ids."""
-    waiting = (
-        sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data)
-        .join(step, step.c.raw_id == raw.c.id)
-        .where(_WAITS, step.c.instance == instance, step.c.due_at <= parts.now(), step.c.raw_id.not_in(but))
-        .order_by(step.c.turn_at, step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
-        .limit(limit)
+_OLDEST = (
+    sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data, step.c.turn_at)
+    .join(step, step.c.raw_id == raw.c.id)
+    .where(
+        _WAITS,
+        step.c.instance == sa.bindparam("of"),
+        step.c.due_at <= sa.bindparam("now", type_=At),
+        step.c.raw_id.not_in(sa.bindparam("but", expanding=True)),
     )
+    .order_by(step.c.turn_at, step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
+    .limit(sa.bindparam("most"))
+)
+_IN_TURN = _OLDEST.where(step.c.turn_at <= sa.bindparam("now", type_=At))
+
+
+def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any]:
+    """A page of what an instance brought in and is due to be read, `but` for the raws of these ids.
+
+    Those whose turn it is; a flood when nobody else waits, and little of it while others are about.
+    """
+    now = parts.now()
+    asked = {"of": instance, "now": now, "but": list(but)}
     with parts.store.read() as connection:
-        return connection.execute(waiting).all()
+        rows = connection.execute(_IN_TURN, {**asked, "most": PAGE}).all()
+        if any(row.turn_at <= row.received_at for row in rows):  # a flood's turns come too, one by one
+            parts.crowd.came(now)
+        if rows:
+            return rows
+        return connection.execute(_OLDEST, {**asked, "most": LITTLE if parts.crowd.here(now) else PAGE}).all()
 
 
 def still_waiting(parts: Parts, rows: Sequence[Any]) -> Sequence[Any]:

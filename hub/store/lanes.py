@@ -82,21 +82,25 @@ def lanes_of_deliveries(connection: Connection, *where: sa.ColumnElement[bool]) 
 def open_lanes(connection: Connection, lanes: Iterable[Lane], now: datetime) -> list[Lane]:
     """Note that there is work; returns the lanes that have no job yet and are marked as having one now.
 
-    The caller defers those jobs in the same transaction. In the order of their keys, so that two
-    writers never wait for each other.
+    The caller defers those jobs in the same transaction. A flood's lanes get none here: they are due, and
+    `take_due` takes as many of them as there is room for. In the order of their keys, so that two writers
+    never wait for each other.
     """
     rows = [
-        {"key": one.key, "queue": one.queue, "due_at": now, "behind": one.behind, "live": True}
+        {"key": one.key, "queue": one.queue, "due_at": now, "behind": one.behind, "live": not one.behind}
         for one in _each_once(lanes)
     ]
     if not rows:
         return []
     insert = upsert(connection, lane).values(rows)
+    new = insert.excluded
     # A row that is not updated is locked all the same: whoever is about to end this lane sees our work first.
     taken = insert.on_conflict_do_update(
-        index_elements=["key"], set_={"live": True, "due_at": now}, where=~lane.c.live
-    ).returning(lane.c.key, lane.c.queue, lane.c.behind)
-    return [Lane(*row) for row in connection.execute(taken)]
+        index_elements=["key"],
+        set_={"live": new.live, "due_at": now, "behind": sa.and_(lane.c.behind, new.behind)},
+        where=~lane.c.live,
+    ).returning(lane.c.key, lane.c.queue, lane.c.behind, lane.c.live)
+    return [Lane(row.key, row.queue, row.behind) for row in connection.execute(taken) if row.live]
 
 
 def _each_once(lanes: Iterable[Lane]) -> list[Lane]:
@@ -155,23 +159,33 @@ def next_due(connection: Connection, key: str) -> datetime | None:
     return found
 
 
-def take_due(connection: Connection, queues: Collection[str], now: datetime, limit: int) -> Sequence[Lane]:
+def take_due(
+    connection: Connection, queues: Collection[str], now: datetime, limit: int, floods: int | None = None
+) -> Sequence[Lane]:
     """Lanes without a job whose time has come, marked as having one now; the caller defers the jobs.
 
-    What another process is just looking at is passed over.
+    Those whose turn it is, then at most `floods` of a flood's. What another process is just looking at is
+    passed over.
     """
-    due = (
-        sa.select(lane.c.key)
-        .where(lane.c.queue.in_(queues), ~lane.c.live, lane.c.due_at <= now)
-        .order_by(lane.c.behind, lane.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    keys = connection.scalars(due).all()
+    keys = _due(connection, queues, now, limit, behind=False)
+    keys += _due(connection, queues, now, limit - len(keys) if floods is None else floods, behind=True)
     if not keys:
         return []
     mark = sa.update(lane).where(lane.c.key.in_(keys)).values(live=True)
     return [Lane(*row) for row in connection.execute(mark.returning(lane.c.key, lane.c.queue, lane.c.behind))]
+
+
+def _due(connection: Connection, queues: Collection[str], now: datetime, limit: int, *, behind: bool) -> list[str]:
+    due = (
+        sa.select(lane.c.key)
+        .where(
+            lane.c.queue.in_(queues), ~lane.c.live, lane.c.due_at <= now, lane.c.behind if behind else ~lane.c.behind
+        )
+        .order_by(lane.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(connection.scalars(due)) if limit > 0 else []
 
 
 def lost_lanes(connection: Connection, now: datetime, limit: int = 1000) -> int:

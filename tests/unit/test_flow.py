@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from hub.flow import FREE, SENDERS, STEP, Flow
+from hub.engine.sources import sources_of
+from hub.flow import CALM, FREE, SENDERS, STEP, Crowd, Flow
 from hub.mail.glance import sender_of
+from hub.pipeline.waiting import LITTLE, oldest
 from hub.store.cases import delivery
+from hub.store.intake import step
 from tests.world import START, World
 
 
@@ -33,6 +36,42 @@ def test_a_quiet_sender_is_free_again():
         flow.turn("support", "a@x.example", START)
     calm = START + 100 * STEP
     assert flow.turn("support", "a@x.example", calm) == calm
+
+
+def test_a_crowd_is_there_for_a_while_after_somebody_came():
+    crowd = Crowd()
+    assert not crowd.here(START)
+    crowd.came(START)
+    assert crowd.here(START)
+    assert not crowd.here(START + CALM)
+
+
+def test_the_later_turns_of_a_flood_are_no_crowd(tmp_path):
+    world = World(tmp_path)
+    for n in range(FREE + 60):
+        world.mail(text=f"Bonjour {n}", sender_fact="flood@x.example", **{"from": "flood@x.example"})
+    world.go(5)
+    assert world.hub.parts.crowd.here(world.clock.now())  # its first mails are anybody's
+    for n in range(60):
+        world.mail(text=f"Encore {n}", sender_fact="flood@x.example", **{"from": "flood@x.example"})
+    world.go(CALM.total_seconds() + 6)
+    assert not world.hub.parts.crowd.here(world.clock.now())
+    world.hub.stop()
+
+
+def test_a_flood_that_makes_room_is_read_in_little_pages(tmp_path):
+    world = World(tmp_path)
+    for n in range(FREE + 200):
+        world.mail(text=f"Bonjour {n}", sender_fact="flood@x.example", **{"from": "flood@x.example"})
+    for source in sources_of(world.hub.parts, world.hub.engine.wake, world.hub.engine._stop):
+        source.tick()
+    assert len(oldest(world.hub.parts, "support")) == FREE + 1
+    with world.hub.store.write() as connection:
+        connection.execute(sa.update(step).where(step.c.turn_at <= world.clock.now()).values(state="kept"))
+    assert len(oldest(world.hub.parts, "support")) == LITTLE
+    world.clock.at += CALM
+    assert len(oldest(world.hub.parts, "support")) > LITTLE
+    world.hub.stop()
 
 
 def test_it_remembers_so_many_and_no_more():

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from hub.engine.embedded import AHEAD
 from hub.log import configure
 from hub.pipeline import deliver, enrich, plan
 from hub.pipeline.accept import accept
@@ -135,7 +136,7 @@ def test_a_case_with_thousands_of_mails_leaves_planners_to_others(world, monkeyp
     world.mail(text=QUESTION, **{"from": "bob@customer.example"})
     asked: list[str] = []
     engine = world.hub.engine
-    monkeypatch.setattr(engine, "_submit", lambda _t, key, *_a: (asked.append(key), engine._busy.add(key)))
+    monkeypatch.setattr(engine, "_submit", lambda _t, key, *_a, **_more: (asked.append(key), engine._busy.add(key)))
     for source in _sources(world):
         source.tick()
     while engine.look():
@@ -279,9 +280,10 @@ def _owe(world: World, instance: str, lane: str, count: int, due: float = 0.0, *
         )
 
 
-def _due(world: World, closed: set[str] | None = None) -> dict[str, str]:
+def _due(world: World, lanes: int = 8, floods: int = 8) -> dict[str, str]:
+    room = dict.fromkeys(world.hub.instances, deliver.Room(lanes, floods))
     with world.hub.store.read() as connection:
-        return deliver.due_lanes(connection, world.hub.parts, closed or set())
+        return {one.name: one.instance for one in deliver.due_lanes(connection, world.hub.parts, room)}
 
 
 def test_a_backlog_of_one_instance_hides_no_other(world):
@@ -305,9 +307,26 @@ def test_no_more_lanes_are_handed_out_than_threads_can_take_soon(world):
     for n in range(50):
         _owe(world, "desk", f"desk/{n}", 1, turn_at=world.clock.now() + timedelta(seconds=60))
     _owe(world, "desk", "desk/99", 1)
-    found = list(_due(world))
+    found = list(_due(world, 4))
     assert found[0] == "desk/99"
-    assert len(found) == 2 * world.hub.instances["desk"].options.threads
+    assert len(found) == 4
+    assert len(_due(world, 4, floods=1)) == 2
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_flood_has_one_thread_while_others_are_about_and_all_of_them_else(world, monkeypatch, others):
+    if databases.with_lanes():
+        pytest.skip("threads of the embedded engine")
+    for n in range(50):
+        _owe(world, "desk", f"desk/{n}", 1, turn_at=world.clock.now() + timedelta(seconds=60))
+    if others:
+        world.hub.parts.crowd.came(world.clock.now())
+    engine = world.hub.engine
+    monkeypatch.setattr(engine._drainers["desk"], "submit", lambda *_args: None)
+    for _ in range(3):
+        engine._start_lanes()
+    assert len(engine._behind) == (1 if others else AHEAD * engine._drainers["desk"].size)
+    engine._busy.clear()
 
 
 def test_a_lane_whose_head_waits_is_not_looked_at(world):
