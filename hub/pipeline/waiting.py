@@ -47,9 +47,10 @@ def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any
         rows = connection.execute(_IN_TURN, {**asked, "most": PAGE}).all()
         if any(row.turn_at <= row.received_at for row in rows):  # a flood's turns come too, one by one
             parts.crowd.came(now)
-        if rows:
+        crowd = parts.crowd.here(now)
+        if rows and crowd:
             return rows
-        return connection.execute(_OLDEST, {**asked, "most": LITTLE if parts.crowd.here(now) else PAGE}).all()
+        return connection.execute(_OLDEST, {**asked, "most": LITTLE if crowd else PAGE}).all()
 
 
 def still_waiting(parts: Parts, rows: Sequence[Any]) -> Sequence[Any]:
