@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException
@@ -53,6 +54,8 @@ PAUSE = 1.0
 """Seconds without work after the database failed."""
 DEAF = 30.0
 """Seconds without a look at the rows after which a worker calls itself ill."""
+AWAY = (ConnectorException, psycopg.OperationalError)
+"""What Procrastinate raises when the database does not answer; its pool's own words come as they are."""
 SKEW = 2.0
 """Seconds by which a host's clock may differ from the database's before it is told."""
 
@@ -126,14 +129,14 @@ class Distributed:
                     await self._workers(app)
             except Exception as error:  # noqa: BLE001 - told once; the rows are still there
                 if not self._is_late_news(error, begun):
-                    self.parts.troubles.ill("jobs", error, database=isinstance(error, ConnectorException))
+                    self.parts.troubles.ill("jobs", error, database=isinstance(error, AWAY))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._ending.wait(), PAUSE)
 
     def _is_late_news(self, error: Exception, begun: float) -> bool:
         """Whether the database was away and is back: Procrastinate's pool says so seconds after everybody knew."""
         now = self.parts.clock.monotonic()
-        return isinstance(error, ConnectorException) and now - self._looked_at < 2 * LOOK and now - begun > WAIT
+        return isinstance(error, AWAY) and now - self._looked_at < 2 * LOOK and now - begun > WAIT
 
     async def _workers(self, app: App) -> None:
         """Until the end, or until one of them fails: then all end, and begin anew."""
@@ -258,5 +261,5 @@ def _worker(app: App, queue: str, threads: Executor) -> Worker:
 
 def _unless_away(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """What nobody waits for failed: a job that could not be marked as done while the database is away is no news."""
-    if not isinstance(context.get("exception"), ConnectorException):
+    if not isinstance(context.get("exception"), AWAY):
         loop.default_exception_handler(context)
