@@ -25,7 +25,7 @@ from sqlalchemy.engine import Connection
 from hub.store import Store, alone
 from hub.store.lanes import Lane, free_lanes, lane, lost_lanes, open_lanes
 from hub.store.notes import get_note, set_note
-from hub.store.postgresql import noticing
+from hub.store.postgresql import noticing, settings
 
 TASK = "tresse.drain"
 SCHEMA = "procrastinate.schema"
@@ -186,8 +186,14 @@ class OneListener(PsycopgConnector):
         await super().close_async()
 
 
+async def _noticed(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.execute(settings())
+    await connection.commit()
+
+
 def open_app(url: sa.URL, drain: Callable[[str], Any]) -> App:
     """An app whose one task calls the coroutine function `drain` with a lane's key."""
-    app = App(connector=OneListener(conninfo=conninfo(url), min_size=1, max_size=6, timeout=WAIT))
+    pool = {"min_size": 1, "max_size": 6, "timeout": WAIT, "configure": _noticed}
+    app = App(connector=OneListener(conninfo=conninfo(url), **pool))
     app.task(name=TASK)(drain)
     return app

@@ -22,6 +22,16 @@ NOTICE = {
 }
 """How a host that went away without a word is noticed, in seconds and milliseconds (libpq): else it takes two hours."""
 
+NOTICED = {
+    "idle_in_transaction_session_timeout": 15_000,
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""The same for the server, and for a process that stands still in the middle of a transaction (a frozen virtual
+machine): what it has locked, a mailbox's lease among it, would stay locked until it moves again, or two hours."""
+
 
 def postgresql(url: sa.URL) -> Engine:
     """The engine of a PostgreSQL address. Raises ConfigError where the driver is missing."""
@@ -34,6 +44,7 @@ def postgresql(url: sa.URL) -> Engine:
             'database.url: PostgreSQL needs the extra: pip install "tresse[postgres]", and an address that begins '
             'with "postgresql+psycopg://"'
         ) from error
+    sa.event.listen(engine, "connect", _noticed)
     sa.event.listen(engine, "connect", _clean)
     return engine
 
@@ -41,6 +52,16 @@ def postgresql(url: sa.URL) -> Engine:
 def noticing(url: sa.URL) -> dict[str, int]:
     """What is asked of libpq beside the address, where that does not say otherwise."""
     return {name: value for name, value in NOTICE.items() if name not in url.query}
+
+
+def settings() -> bytes:
+    """`NOTICED` as a statement."""
+    return "; ".join(f"SET {name} = {value}" for name, value in NOTICED.items()).encode()
+
+
+def _noticed(connection: Any, _record: Any) -> None:
+    connection.execute(settings())
+    connection.commit()
 
 
 def _clean(connection: Any, _record: Any) -> None:

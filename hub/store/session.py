@@ -27,8 +27,9 @@ from hub.store.postgresql import postgresql
 if TYPE_CHECKING:
     from hub.store.lanes import Lane
 
-ILL = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
-"""What is raised when the database itself is ill (gone, full, busy, out of connections): nobody's item is to blame."""
+ILL = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
+"""What is raised when the database itself is ill (gone, full, busy, out of connections, tired of waiting for us):
+nobody's item is to blame."""
 
 
 class Store:

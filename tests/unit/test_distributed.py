@@ -14,16 +14,21 @@ import pytest
 import sqlalchemy as sa
 
 from hub.app import Hub, connect, open_hub
+from hub.clock import SystemClock
 from hub.config import load
 from hub.engine import distributed
 from hub.engine.jobs import SCHEMA, lost, prepare
 from hub.pipeline.replay import pause
 from hub.registry import Registry
 from hub.sdk import ConfigError, Raw, Unavailable
+from hub.store import ILL, Store
 from hub.store.cases import delivery
 from hub.store.intake import step
 from hub.store.lanes import lane
+from hub.store.leases import take_lease
+from hub.store.migrate import migrate
 from hub.store.notes import get_note
+from hub.store.postgresql import NOTICED
 from tests.unit.test_engine import CLASSES, until
 from tests.world import ANSWERS, CONFIG, FAR
 
@@ -310,3 +315,20 @@ def test_a_database_that_goes_and_comes_back_is_told_once_each(tmp_path, capsys)
     said = capsys.readouterr().err
     assert said.count("the database does not answer") == said.count("the database answers again") == 1, said
     assert "bug" not in said
+
+
+def test_a_worker_that_stands_still_in_a_transaction_keeps_no_mailbox_for_long(url, monkeypatch):
+    """As a frozen virtual machine does: its lease ends, but the row that says so is locked by it."""
+    monkeypatch.setitem(NOTICED, "idle_in_transaction_session_timeout", 500)
+    store = Store(url)
+    migrate(store)
+    now = SystemClock().now()
+    with store.session() as frozen:
+        assert take_lease(frozen, "support", "poll", "frozen", now) == 1
+        begun = time.monotonic()
+        with store.write() as connection:
+            assert take_lease(connection, "support", "poll", "another", now) == 1
+        assert 0.4 < time.monotonic() - begun < 10
+        with pytest.raises(ILL):
+            frozen.execute(sa.text("SELECT 1"))
+    store.close()
