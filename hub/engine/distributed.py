@@ -27,6 +27,7 @@ from hub.engine.polling import Polling
 from hub.engine.telling import Telling
 from hub.log import logger
 from hub.pipeline.parts import Parts
+from hub.pipeline.read import tell_readers
 from hub.pipeline.settle import interrupted
 from hub.pipeline.suggest import Answers
 from hub.store.base import from_ms
@@ -184,6 +185,7 @@ class Distributed:
             try:
                 self._see_instances()
                 self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
+                tell_readers(self.parts)
                 self._wake_due()
                 self._owning.tend()
                 self._telling.look()

@@ -47,28 +47,29 @@ class HostAlert:
         if not changed and (not self.host or at < self._again_at):
             return False
         now = self._clock.now()
-        over = self._left_by_others(now)
-        if changed or wrong or over:
+        over = self._over(now, "" if wrong else self.key)
+        if wrong or over:
             with self._store.write() as connection:
                 if wrong:
                     raise_alert(connection, self.key, wrong, now)
                     if self.host:
                         set_note(connection, _note(self.key), now.isoformat())
-                for key in over if wrong else [self.key, *over]:
+                for key in over:
                     close_alert(connection, key, now)
                     drop_note(connection, _note(key))
         news = changed and (bool(wrong) or self._wrong is not None)
         self._wrong, self._again_at = bool(wrong), at + AGAIN
         return news
 
-    def _left_by_others(self, now: datetime) -> list[str]:
-        """Open alerts of this cause that nobody will close: of hosts that are gone, of another kind of engine."""
+    def _over(self, now: datetime, ours: str) -> list[str]:
+        """Open alerts to close: `ours`, and those of hosts that are gone and of another kind of engine."""
         with self._store.read() as connection:
-            others = {key: at for key, at in open_alerts_of(connection, self._cause).items() if key != self.key}
+            standing = open_alerts_of(connection, self._cause)
             if not self.host:
-                return list(others)
-            last = {key: parse_date(get_note(connection, _note(key)) or "") or at for key, at in others.items()}
-        return [key for key, at in last.items() if key == self._cause or at + SILENT < now]
+                return [key for key in standing if key == ours or key != self.key]
+            last = {key: parse_date(get_note(connection, _note(key)) or "") or at for key, at in standing.items()}
+        ended = {key for key, at in last.items() if key == self._cause or at + SILENT < now}
+        return [key for key in standing if key == ours or (key != self.key and key in ended)]
 
 
 def _note(key: str) -> str:

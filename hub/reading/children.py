@@ -31,6 +31,8 @@ KEPT = 10_000
 """Raws a reader reads before a fresh one takes over: what one mail left in it hurts no more than these."""
 BUILDING = 30.0
 """Seconds a component may take to be built in its reader."""
+STUCK, FORGOTTEN = 10.0, 180.0
+"""Seconds without a reader after which somebody should know, and since the last try after which nobody waits."""
 
 
 class UnbuildableError(Exception):
@@ -92,6 +94,8 @@ class Children:
         self._unbuildable: set[str] = set()
         self._readers: dict[str, Reader] = {}
         self._locks: dict[str, threading.Lock] = {}
+        self._failing: dict[str, tuple[float, float]] = {}
+        """When an instance first and last had no reader, by the monotonic clock."""
 
     def begin(self, components: Iterable[Component[Any]]) -> None:
         """Start the zygote with what these need; it gets ready while the hub does."""
@@ -102,6 +106,11 @@ class Children:
         """Only where it is read here, because it could not be built in a child."""
         return component.context.id in self._unbuildable
 
+    def failing(self) -> bool:
+        """Whether an instance's raws have waited for a while, because nobody can be started to read them."""
+        now = time.monotonic()
+        return any(now - first >= STUCK and now - last <= FORGOTTEN for first, last in list(self._failing.values()))
+
     def read(self, component: Component[Any], raws: Sequence[Raw], tell: Tell) -> None:
         """Read in the instance's child; a raw that it cannot bear is told as unread."""
         name = component.context.id
@@ -109,8 +118,12 @@ class Children:
             if name not in self._unbuildable:
                 try:
                     return self._read(name, component, raws, tell)
+                except NoReaderError:
+                    self._fails(name)
+                    raise
                 except UnbuildableError as error:
                     self._unbuildable.add(name)
+                    self._failing.pop(name, None)
                     why = str(error)
             logger(instance=name).warning("its mail is read without a child process: it cannot be built there", why=why)
         return self._here.read(component, raws, tell)
@@ -123,6 +136,7 @@ class Children:
                 for outcome in reader.read(raws[done : done + KEPT]):
                     tell(done, outcome)
                     done += 1
+                    self._failing.pop(name, None)
                     if isinstance(outcome, Unread) and outcome.error == "MemoryError":
                         self._drop(name)  # what it holds on to would be missing for the next
                         break
@@ -138,6 +152,11 @@ class Children:
                     continue
                 tell(done, self._died(ended))
                 done += 1
+
+    def _fails(self, name: str) -> None:
+        now = time.monotonic()
+        first, last = self._failing.get(name, (now, now))
+        self._failing[name] = (first if now - last <= FORGOTTEN else now, now)
 
     def _reader(self, name: str, component: Component[Any]) -> Reader:
         known = self._readers.get(name)

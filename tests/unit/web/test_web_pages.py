@@ -63,6 +63,9 @@ def test_stored_sentences_speak_the_readers_language(inside: FlaskClient, page: 
         ("disk", "Less than 200 MB is free: nothing new is taken in.", ("plus rien de nouveau n’est", "Libérez de la place")),
         ("disk:host-2", "Less than 200 MB is free on the host host-2: nothing new is taken in there.",
          ("le disque de la machine host-2\u00a0:", "Libérez de la place")),
+        ("readers", "No process can be started to read what comes in: it waits.", ("lire ce qui arrive", "Vérifiez la mémoire")),
+        ("readers:host-2", "On the host host-2 no process can be started to read what comes in.",
+         ("Sur la machine host-2, aucun", "Vérifiez la mémoire")),
     ],
 )  # fmt: skip
 def test_an_alert_says_what_to_do(
