@@ -19,6 +19,7 @@ from hub.reading import InProcess, Limits, NoReaderError, Outcome, Tell, Unread
 from hub.reading.blueprint import drawn
 from hub.reading.coding import JUNK, decode, largest, too_large
 from hub.reading.forking import Ended, Zygote
+from hub.reading.lines import LOGGED, MOST, Lines
 from hub.reading.reader import READY
 from hub.reading.wire import TooLargeError, Wire
 from hub.sdk import Component, Raw
@@ -42,13 +43,13 @@ class UnbuildableError(Exception):
 class Reader:
     """One child process."""
 
-    def __init__(self, zygote: Zygote, component: Component[Any], limits: Limits) -> None:
+    def __init__(self, zygote: Zygote, component: Component[Any], limits: Limits, lines: Lines) -> None:
         """Raises NoReaderError, UnbuildableError."""
         try:
             blueprint = drawn(component, limits)
         except Exception as error:
             raise UnbuildableError(type(error).__name__) from error
-        self._limits, self._zygote = limits, zygote
+        self._limits, self._zygote, self._lines = limits, zygote, lines
         end, self.pid = zygote.fork()
         self._wire = Wire(end)
         self.count = 0
@@ -68,15 +69,24 @@ class Reader:
             raise UnbuildableError(answer.decode("utf-8", "replace"))
 
     def read(self, raws: Sequence[Raw]) -> Iterator[Outcome]:
-        """One outcome after the other. Raises what `Wire` and `decode` raise."""
+        """One outcome after the other. Raises what `Wire` and `decode` raise, ValueError for too many lines."""
         for batch in _batches(raws):
             self._wire.send(pickle.dumps(batch), self._limits.wall)
             for place, raw in enumerate(batch):
                 deadline = time.monotonic() + self._limits.wall
                 if 0 < place < len(batch) - LAST and not self._wire.has_some():
                     time.sleep(GATHER)
-                yield decode(self._wire.receive(largest(raw), deadline))
+                yield decode(self._answer(largest(raw), deadline))
                 self.count += 1
+
+    def _answer(self, most: int, deadline: float) -> bytes:
+        """The next outcome; what the plugin logs before it goes to the log."""
+        for _ in range(MOST + 2):
+            frame = self._wire.receive(most, deadline)
+            if not frame.startswith(LOGGED):
+                return frame
+            self._lines.take(frame)
+        raise ValueError("more lines than a reader sends")
 
     def end(self, *, at_once: bool = False) -> Ended:
         """End the process, and say how it ended. Raises NoReaderError where nobody knows."""
@@ -94,6 +104,7 @@ class Children:
         self._unbuildable: set[str] = set()
         self._readers: dict[str, Reader] = {}
         self._locks: dict[str, threading.Lock] = {}
+        self._lines: dict[str, Lines] = {}
         self._failing: dict[str, tuple[float, float]] = {}
         """When an instance first and last had no reader, by the monotonic clock."""
 
@@ -164,7 +175,8 @@ class Children:
             return known
         if known is not None:
             self._drop(name)
-        self._readers[name] = fresh = Reader(self.zygote, component, self.limits)
+        lines = self._lines.setdefault(name, Lines(component.context.log))
+        self._readers[name] = fresh = Reader(self.zygote, component, self.limits, lines)
         return fresh
 
     def _drop(self, name: str) -> None:
