@@ -22,7 +22,7 @@ def every() -> str:
         by_state = deliveries_by_state(connection, instance)
     return render_template(
         "deliveries.html", rows=rows, more=more, state=state, instance=instance, by_state=by_state, STATES=STATES,
-        instances=sorted(here.hub().instances),
+        instances=sorted({*here.hub().instances, *([instance] if instance else [])}),  # it may not run just now
     )  # fmt: skip
 
 
