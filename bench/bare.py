@@ -1,10 +1,13 @@
 """The floor of `bench.webhook`: a bare Flask endpoint that verifies, inserts with group commit, and says 202.
 
     python -m bench.bare --port 8090 --threads 32 --database /tmp/bare.db
+    python -m bench.bare --port 8090 --threads 32 --workers 2 --database postgresql://tresse@127.0.0.1/bare
 
-It does what a webhook receiver can do no less of, with the same server and threads as the hub, and
-knows nothing else: one table, one writer thread, `synchronous=FULL`. `/nothing` answers without any
-work, so that the load itself can be measured.
+It does what a webhook receiver can do no less of, with the same server, threads and database as the
+hub, and knows nothing else: one table, and in each process one writer thread whose commits wait for
+the disk. One process on waitress with SQLite, as `tresse run`; with `--workers`, so many processes on
+granian with PostgreSQL, as `tresse web`. `/nothing` answers without any work, so that the load itself
+can be measured.
 """
 
 from __future__ import annotations
@@ -13,22 +16,66 @@ import argparse
 import hashlib
 import hmac
 import logging
+import os
 import queue
 import sqlite3
 import threading
-from pathlib import Path
+from collections.abc import Callable
 
 import waitress
 from flask import Flask, Response, request
 
 from bench.load import SECRET
 
+DATABASE = "BENCH_DATABASE"
+"""Tells a process of granian's, which imports the app anew, where its database is."""
+
+Rows = list[tuple[str, bytes]]
+Keep = Callable[[Rows], None]
+
+
+def sqlite(path: str) -> Keep:
+    """What commits rows to a file."""
+    store = sqlite3.connect(path, isolation_level=None)
+    store.execute("PRAGMA journal_mode=WAL")
+    store.execute("PRAGMA synchronous=FULL")
+    store.execute("CREATE TABLE IF NOT EXISTS raw (id INTEGER PRIMARY KEY, source_key UNIQUE, data BLOB)")
+
+    def keep(rows: Rows) -> None:
+        store.execute("BEGIN IMMEDIATE")
+        store.executemany("INSERT OR IGNORE INTO raw (source_key, data) VALUES (?, ?)", rows)
+        store.execute("COMMIT")
+
+    return keep
+
+
+def postgresql(address: str) -> Keep:
+    """What commits rows to PostgreSQL: one statement, one round trip."""
+    import psycopg  # comes with an extra
+
+    store = psycopg.connect(address, autocommit=True)
+    insert = "INSERT INTO raw (source_key, data) SELECT * FROM unnest(%s::text[], %s::bytea[]) ON CONFLICT DO NOTHING"
+
+    def keep(rows: Rows) -> None:
+        keys, bodies = zip(*rows, strict=True)
+        store.execute(insert, (list(keys), list(bodies)))
+
+    return keep
+
+
+def make_table(address: str) -> None:
+    """Before several processes look for it."""
+    import psycopg
+
+    with psycopg.connect(address) as store:
+        store.execute("CREATE TABLE IF NOT EXISTS raw (id bigserial PRIMARY KEY, source_key text UNIQUE, data bytea)")
+
 
 class Writer:
     """One thread that keeps whatever waits in one transaction, then lets go of all who wait."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, database: str) -> None:
+        self.database = database
         self.waiting: queue.SimpleQueue[tuple[str, bytes, threading.Event]] = queue.SimpleQueue()
         threading.Thread(target=self.run, daemon=True).start()
 
@@ -38,23 +85,22 @@ class Writer:
         kept.wait()
 
     def run(self) -> None:
-        store = sqlite3.connect(self.path, isolation_level=None)
-        store.execute("PRAGMA journal_mode=WAL")
-        store.execute("PRAGMA synchronous=FULL")
-        store.execute("CREATE TABLE IF NOT EXISTS raw (id INTEGER PRIMARY KEY, source_key UNIQUE, data BLOB)")
+        keep = (postgresql if self.database.startswith("postgresql:") else sqlite)(self.database)
         while True:
             batch = [self.waiting.get()]
             while not self.waiting.empty():
                 batch.append(self.waiting.get())
-            store.execute("BEGIN IMMEDIATE")
-            rows = [(key, body) for key, body, _ in batch]
-            store.executemany("INSERT OR IGNORE INTO raw (source_key, data) VALUES (?, ?)", rows)
-            store.execute("COMMIT")
+            keep([(key, body) for key, body, _ in batch])
             for _, _, kept in batch:
                 kept.set()
 
 
-def create_app(database: Path) -> Flask:
+def app() -> Flask:
+    """What each process of granian's serves."""
+    return create_app(os.environ[DATABASE])
+
+
+def create_app(database: str) -> Flask:
     """The endpoint."""
     app, writer = Flask(__name__), Writer(database)
 
@@ -82,10 +128,18 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--threads", type=int, default=32)
-    arguments.add_argument("--database", type=Path, required=True)
+    arguments.add_argument("--workers", type=int, default=0, help="processes of granian's; 0: waitress in this one")
+    arguments.add_argument("--database", required=True, help="a file, or an address that begins with postgresql:")
     options = arguments.parse_args()
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for each request that waits
-    waitress.serve(create_app(options.database), host="127.0.0.1", port=options.port, threads=options.threads)
+    if not options.workers:
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for each request that waits
+        waitress.serve(create_app(options.database), host="127.0.0.1", port=options.port, threads=options.threads)
+        return
+    from hub.daemon import serve_in_processes  # the very options of `tresse web`
+
+    make_table(options.database)
+    os.environ[DATABASE] = options.database
+    serve_in_processes("bench.bare:app", "127.0.0.1", options.port, options.threads, options.workers)
 
 
 if __name__ == "__main__":

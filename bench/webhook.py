@@ -1,130 +1,36 @@
 """What a pushed message costs until its sender hears "received", beside a bare Flask endpoint.
 
-    python -m bench.webhook [--rounds 3] [--seconds 4] [--threads 32] [--connections 16 64] [--json]
+    python -m bench.webhook [--servers waitress granian] [--rounds 3] [--seconds 4] [--threads 32]
+                            [--workers 2] [--engines 1] [--connections 16 64] [--json]
 
-The hub is the real one (`tresse run`, its engine at work): a tiny component in `bench/hook.py` checks
-an HMAC over the raw body, as the bare endpoint (`bench/bare.py`) does; both commit with
-`synchronous=FULL` and answer after the commit. The bundled form and phone system are shown as well:
-they check and count more. Each run has a database of its own on `--folder` (a disk, please), and
-afterwards every key that was answered 2xx must be in it exactly once. Runs alternate; medians.
+The hub is the real one, its engine at work: `tresse run` on waitress with SQLite, and `tresse web
+--workers N` on granian beside a `tresse worker`, with PostgreSQL (`bench/sides.py`). A tiny component in
+`bench/hook.py` checks an HMAC over the raw body, as the bare endpoint (`bench/bare.py`) does; both commit
+in groups, wait for the disk (`synchronous=FULL`; `fsync`) and answer after the commit. On waitress the
+bundled form and phone system are shown as well: they check and count more, the form for each address,
+of which the load has one: that row is a flood from one place. Compare a row with "bare" on
+the same server: between the servers the database and the number of processes change too. On a machine
+of few cores the worker takes its part of them; `--engines 0` shows the intake as where it works elsewhere.
+
+Each run has a database of its own on `--folder` (a disk, please), and afterwards every key that was
+answered 2xx must be in it exactly once. CPU is that of all processes of a side, its database's too.
+Runs alternate; medians. It takes some five minutes; PostgreSQL must be installed (`make servers`) unless
+`--servers waitress` is all that is asked for.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.load import TOKEN
-
-ROOT = Path(__file__).resolve().parent.parent
-BARE, HUB = "bare", "hub"
-KINDS = {
-    BARE: ("/in/hook", "signed"),
-    HUB: ("/in/hook", "signed"),
-    "push": ("/in/phones", "push"),
-    "form": ("/in/website", "form"),
-}
-"""Where each kind is pushed to, and the shape of what is pushed."""
-SERVERS = ("waitress",)
-"""What serves both sides."""
-TICKS = os.sysconf("SC_CLK_TCK")
-
-CONFIG = f"""
-[hub]
-name = "Bench"
-data = "var"
-address = "http://127.0.0.1:{{port}}"
-order_patterns = ['CMD-\\d{{{{4}}}}-\\d{{{{4}}}}']
-[web]
-listen = "127.0.0.1:{{port}}"
-threads = {{threads}}
-[log]
-level = "warning"
-[acknowledge]
-by = "nobody"
-[channels.hook]
-use = "hook"
-[channels.website]
-use = "form"
-rate = 1000000
-[cti.phones]
-use = "push"
-token = "{TOKEN}"
-"""
-
-
-# -- one server ----------------------------------------------------------------------------------
-
-
-def command_of(kind: str, options: argparse.Namespace, folder: Path, port: int) -> list[str]:
-    """What starts a side. `options.server` is one of SERVERS."""
-    if kind == BARE:
-        arguments = ["--port", str(port), "--threads", str(options.threads), "--database", str(folder / "bare.db")]
-        return [sys.executable, "-m", "bench.bare", *arguments]
-    config = folder / "hub.toml"
-    config.write_text(CONFIG.format(port=port, threads=options.threads))
-    config.chmod(0o600)
-    return [str(Path(sys.executable).with_name("tresse")), "run", "-c", str(config)]
-
-
-def plugin_folder(folder: Path) -> Path:
-    """A distribution with nothing but an entry point: how a partner's plugin is found."""
-    told = folder / "tresse_bench-1.0.dist-info"
-    told.mkdir(parents=True)
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: tresse-bench\nVersion: 1.0\n")
-    (told / "entry_points.txt").write_text("[tresse]\nhook = bench.hook\n")
-    return folder
-
-
-@contextmanager
-def served(kind: str, options: argparse.Namespace, folder: Path) -> Iterator[tuple[int, int]]:
-    """A side of its own in `folder`: its port and process."""
-    from tests.servers.ports import free_ports
-
-    (port,) = free_ports(1)
-    folder.mkdir(parents=True)
-    path = os.pathsep.join([str(ROOT), str(plugin_folder(folder / "plugin"))])
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command_of(kind, options, folder, port), cwd=folder, env={**os.environ, "PYTHONPATH": path}, stderr=log
-        )
-        try:
-            await_answer(port, process, folder / "log")
-            yield port, process.pid
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
-def await_answer(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until somebody answers there."""
-    for _ in range(300):
-        if process.poll() is not None:
-            raise SystemExit(f"the server ended: {log.read_text('utf-8')[-2000:]}")
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise SystemExit("nobody answers")
-
+from bench.sides import BARE, GRANIAN, KINDS, ROOT, SERVERS, Side, cpu_of
 
 # -- one run -------------------------------------------------------------------------------------
 
@@ -137,76 +43,57 @@ def load(port: int, path: str, connections: int, seconds: float, *more: str) -> 
     return dict(json.loads(done.stdout))
 
 
-def run(kind: str, options: argparse.Namespace, folder: Path, connections: int) -> dict[str, Any]:
+def run(side: Side, options: argparse.Namespace, connections: int) -> dict[str, Any]:
     """Warm up, load, stop, and look into the database."""
-    path, shape = KINDS[kind]
-    keys = folder / "keys"
-    with served(kind, options, folder) as (port, process):
-        load(port, path, connections, 1, "--shape", shape, "--prefix", "w", "--keys", str(keys))
-        before = cpu_of(process)
-        figures = load(port, path, connections, options.seconds, "--shape", shape, "--prefix", "k", "--keys", str(keys))
-        spent = cpu_of(process) - before
+    keys = side.folder / "keys"
+    told = ("--shape", side.shape, "--keys", str(keys))
+    with side.served() as (port, processes):
+        load(port, side.path, connections, 1, "--prefix", "w", *told)
+        before = cpu_of(processes)
+        figures = load(port, side.path, connections, options.seconds, "--prefix", "k", *told)
+        spent = cpu_of(processes) - before
         figures["ms_per_request"] = spent / max(1, figures["answered"]) * 1000
-        figures["waiting"] = waiting(kind, folder)
-    figures["missing"] = missing(kind, folder, keys.read_text().split())
+        figures["waiting"] = side.waiting()
+    figures["missing"] = side.missing(keys.read_text().split())
     return figures
-
-
-def cpu_of(process: int) -> float:
-    """Seconds of CPU of a process so far."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def rows(kind: str, folder: Path, question: str) -> list[Any]:
-    """What the database of a side says."""
-    store = sqlite3.connect(folder / "bare.db" if kind == BARE else folder / "var" / "tresse.db", timeout=30)
-    try:
-        return store.execute(question).fetchall()
-    finally:
-        store.close()
-
-
-def waiting(kind: str, folder: Path) -> int:
-    """How far the engine is behind when the load ends: it reads what was pushed beside the intake."""
-    return 0 if kind == BARE else int(rows(kind, folder, "SELECT count(*) FROM step WHERE stage = 'read'")[0][0])
-
-
-def missing(kind: str, folder: Path, keys: list[str]) -> int:
-    """Acknowledged and not there exactly once. The form's own key is a hash, so there the rows are counted."""
-    if kind == "form":
-        return len(keys) - int(rows(kind, folder, "SELECT count(DISTINCT source_key) FROM raw")[0][0])
-    found = [str(key).partition("/")[0] for (key,) in rows(kind, folder, "SELECT source_key FROM raw")]
-    assert len(found) == len(set(found)), "a key is there twice"
-    return len(set(keys) - set(found))
 
 
 # -- all runs ------------------------------------------------------------------------------------
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Every kind at every number of connections, in turn."""
-    runs: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as name:
-        folder = Path(name)
-        fastest = ceiling(options, folder / "ceiling")
+    """Every kind on every server at every number of connections, in turn."""
+    runs: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-")))
+        postgres = stack.enter_context(postgresql(options.folder)) if GRANIAN in options.servers else None
+        given = [(server, kind) for server in options.servers for kind in options.kinds or SERVERS[server]]
+        fastest = {server: ceiling(server, options, folder, postgres) for server in options.servers}
         for turn in range(options.rounds):
             for connections in options.connections:
-                for kind in options.kinds:
-                    print(f"round {turn + 1}, {connections} connections, {kind} ...", file=sys.stderr)
-                    place = folder / f"{kind}-{connections}-{turn}"
-                    runs.setdefault((kind, connections), []).append(run(kind, options, place, connections))
-    table = [{"kind": k, "connections": c, **summed(those)} for (k, c), those in runs.items()]
+                for server, kind in given:
+                    print(f"round {turn + 1}, {connections} connections, {server}, {kind} ...", file=sys.stderr)
+                    side = Side(kind, server, options, folder / f"{server}-{kind}-{connections}-{turn}", postgres)
+                    runs.setdefault((server, kind, connections), []).append(run(side, options, connections))
+    table = [{"server": s, "kind": k, "connections": c, **summed(those)} for (s, k, c), those in runs.items()]
+    bare = {(row["server"], row["connections"]): row["per_second"] for row in table if row["kind"] == BARE}
     for row in table:
-        floor = next((r for r in table if r["kind"] == BARE and r["connections"] == row["connections"]), None)
-        row["of_bare"] = row["per_second"] / floor["per_second"] if floor else 0.0
-    given = {name: getattr(options, name) for name in ("server", "threads", "rounds", "seconds")}
-    return {**given, "load_alone": fastest, "table": table}
+        floor = bare.get((row["server"], row["connections"]))
+        row["of_bare"] = row["per_second"] / floor if floor else 0.0
+    told = {name: getattr(options, name) for name in ("threads", "workers", "engines", "rounds", "seconds")}
+    return {**told, "load_alone": fastest, "table": table}
 
 
-def ceiling(options: argparse.Namespace, folder: Path) -> float:
+def postgresql(folder: Path | None) -> Any:
+    """A server that waits for the disk, as the hub's would."""
+    from tests.servers.postgres import Postgres
+
+    return Postgres(safe=True, beneath=folder)
+
+
+def ceiling(server: str, options: argparse.Namespace, folder: Path, postgres: Any) -> float:
     """What the loader gets from an address that does nothing: it must not be what we measure."""
-    with served(BARE, options, folder) as (port, _):
+    with Side(BARE, server, options, folder / f"{server}-ceiling", postgres).served() as (port, _):
         return max(float(load(port, "/nothing", 64, 1)["per_second"]) for _ in range(3))
 
 
@@ -221,29 +108,22 @@ def summed(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def show(figures: dict[str, Any]) -> None:
     """The table for people."""
     print(
-        f"Webhooks on {figures['server']}, {figures['threads']} threads, synchronous=FULL, "
+        f"Webhooks, {figures['threads']} threads, commits wait for the disk, "
         f"median of {figures['rounds']} alternated rounds of {figures['seconds']:g} s"
     )
-    print(f"(the load alone reaches {figures['load_alone']:,.0f} requests/s)")
-    heads = (
-        "",
-        "conn.",
-        "requests/s",
-        "p50 ms",
-        "p99 ms",
-        "of bare",
-        "CPU ms",
-        "refused",
-        "broken",
-        "missing",
-        "behind",
+    print(
+        f"waitress: one process, SQLite; granian: {figures['workers']} processes and, for the hub, "
+        f"{figures['engines']} of the engine's, PostgreSQL"
     )
-    print(("{:6}{:>6}{:>12}" + "{:>9}" * 8).format(*heads))
-    for r in sorted(figures["table"], key=lambda r: r["connections"]):
+    for server, fastest in figures["load_alone"].items():
+        print(f"(on {server} the load alone reaches {fastest:,.0f} requests/s)")
+    heads = ("requests/s", "p50 ms", "p99 ms", "of bare", "CPU ms", "refused", "broken", "missing", "behind")
+    print(("{:10}{:6}{:>6}{:>12}" + "{:>9}" * 8).format("", "", "conn.", *heads))
+    for r in sorted(figures["table"], key=lambda r: (r["connections"], list(SERVERS).index(r["server"]))):
         print(
-            f"{r['kind']:6}{r['connections']:>6}{r['per_second']:>12,.0f}{r['p50_ms']:>9.1f}{r['p99_ms']:>9.1f}"
-            f"{r['of_bare']:>9.2f}{r['ms_per_request']:>9.2f}{r['refused']:>9}{r['broken']:>9}{r['missing']:>9}"
-            f"{r['waiting']:>9.0f}"
+            f"{r['server']:10}{r['kind']:6}{r['connections']:>6}{r['per_second']:>12,.0f}{r['p50_ms']:>9.1f}"
+            f"{r['p99_ms']:>9.1f}{r['of_bare']:>9.2f}{r['ms_per_request']:>9.2f}{r['refused']:>9}{r['broken']:>9}"
+            f"{r['missing']:>9}{r['waiting']:>9.0f}"
         )
     print("aim: the hub at 0.80 of bare or more, and 1,500 requests/s; nothing missing")
 
@@ -252,10 +132,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seconds", type=float, default=4)
-    arguments.add_argument("--threads", type=int, default=32)
+    arguments.add_argument("--threads", type=int, default=32, help="of each process")
+    arguments.add_argument("--workers", type=int, default=2, help="processes of granian's")
+    arguments.add_argument("--engines", type=int, default=1, help='"tresse worker" processes beside them')
     arguments.add_argument("--connections", type=int, nargs="+", default=[16, 64])
-    arguments.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
-    arguments.add_argument("--server", choices=SERVERS, default=SERVERS[0])
+    arguments.add_argument("--kinds", nargs="+", choices=list(KINDS), help="on both servers; unless named, see above")
+    arguments.add_argument("--servers", nargs="+", choices=list(SERVERS), default=list(SERVERS))
     arguments.add_argument("--folder", type=Path, help="where the databases lie; a disk, not memory")
     arguments.add_argument("--json", action="store_true")
     options = arguments.parse_args()

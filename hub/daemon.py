@@ -91,24 +91,29 @@ def run(config: Config, *, pages: bool = True) -> None:
 
 def serve(config: Config, workers: int) -> None:
     """Pages and intake in `workers` processes (granian), without an engine. Raises ConfigError."""
-    try:
-        from granian.constants import Interfaces  # comes with an extra
-        from granian.server import Server
-    except ModuleNotFoundError as error:
-        raise ConfigError('"tresse web" needs granian: pip install "tresse[postgres]"') from error
     listen_on(config.web.host, config.web.port).close()  # a taken port is told in our sentence
     log.configure(config.log.level, config.log.format)
     open_store(config).close()  # one process makes the tables, before several look for them
     # Its workers import the app anew; the environment is the only way to tell them where the configuration is.
     os.environ["TRESSE_CONFIG"] = str(config.path)
+    serve_in_processes("hub.daemon:app", config.web.host, config.web.port, config.web.threads, workers)
+
+
+def serve_in_processes(factory: str, host: str, port: int, threads: int, workers: int) -> None:
+    """Serve what `factory` ("module:function") makes: `workers` processes with `threads` each. Raises ConfigError."""
+    try:
+        from granian.constants import Interfaces  # comes with an extra
+        from granian.server import Server
+    except ModuleNotFoundError as error:
+        raise ConfigError('"tresse web" needs granian: pip install "tresse[postgres]"') from error
     Server(
-        "hub.daemon:app",
+        factory,
         factory=True,
-        address=config.web.host,
-        port=config.web.port,
+        address=host,
+        port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=config.web.threads,
+        blocking_threads=threads,
         backlog=1024,
         workers_kill_timeout=5,
         respawn_failed_workers=True,

@@ -102,3 +102,8 @@ def place(error: BaseException) -> str:
 def logger(**facts: Any) -> Any:
     """A logger with `facts` bound (the instance's id)."""
     return structlog.get_logger(**facts)
+
+
+def lowest() -> int:
+    """The lowest level that is logged, as `logging` counts: what lies below need not be put together."""
+    return int(logger().get_effective_level())

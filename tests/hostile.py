@@ -54,6 +54,8 @@ class Hostile(Channel[HostileSettings]):
 
     def __init__(self, settings: HostileSettings, context: Context) -> None:
         super().__init__(settings, context)
+        if settings.word:
+            context.log.info("put together")
         if not settings.builds:
             context.state.get("cursor")
 
@@ -101,6 +103,15 @@ class Hostile(Channel[HostileSettings]):
         os.write(1, text.encode())
         os.write(2, text.encode())
         return [said("printed")]
+
+    def do_log(self, lines: list[Any]) -> Any:
+        for level, event, facts in lines:
+            getattr(self.context.log, level)(event, **facts)
+        return [said("logged")]
+
+    def do_log_and_crash(self, event: str) -> Any:
+        self.context.log.warning(event)
+        ctypes.string_at(0)
 
     def do_close(self, _: Any) -> Any:
         os.closerange(0, 64)
@@ -171,6 +182,12 @@ class Hostile(Channel[HostileSettings]):
         socket.socket(fileno=3).sendall(len(payload).to_bytes(4, "big") + payload)
         time.sleep(1000)
 
+    def do_forge_many(self, frame: str) -> Any:
+        """Taken over: it says the same thing for ever."""
+        wire, payload = socket.socket(fileno=3), frame.encode()
+        while True:
+            wire.sendall(len(payload).to_bytes(4, "big") + payload)
+
 
 def order(do: str, argument: Any = None, key: str = "k") -> Raw:
     """A mail that does something."""
@@ -183,13 +200,15 @@ LIMITS = Limits(wall=3.0, cpu=1, memory=200)
 FINE = (said("fine"),)
 
 
-def context(name: str = "hostile") -> Context:
+def context(name: str = "hostile", log: Any = None) -> Context:
     nothing: Any = type("Nothing", (), {"get": lambda self, key: None})()
-    return Context(name, logger(), nothing, nothing, threading.Event(), lambda: datetime.now(UTC), random.Random(1))
+    return Context(
+        name, log or logger(), nothing, nothing, threading.Event(), lambda: datetime.now(UTC), random.Random(1)
+    )
 
 
-def made(settings: HostileSettings | None = None, name: str = "hostile") -> Hostile:
-    return Hostile(settings or HostileSettings(), context(name))
+def made(settings: HostileSettings | None = None, name: str = "hostile", log: Any = None) -> Hostile:
+    return Hostile(settings or HostileSettings(), context(name, log))
 
 
 def read(children: Children, *raws: Raw, component: Hostile | None = None) -> list[Any]:

@@ -16,7 +16,7 @@ import typer
 
 from hub.cli.ground import DEFAULT, AsJson, ConfigPath, complain, err, local, now, say, show_json
 from hub.config import Config, load
-from hub.engine.lock import EngineLock
+from hub.engine.lock import EngineLock, held, sole_lock
 from hub.sdk import PROJECT, ConfigError, abilities_of
 from hub.store import Store, backup
 
@@ -96,9 +96,7 @@ def restore(
 def _put(loaded: Config, source: Path, at: datetime, until: datetime, *, force: bool) -> dict[str, Any]:
     database = _sqlite(loaded, "restore")
     manifest = backup.read_manifest(source)
-    lock = EngineLock(Path(f"{database}.lock").absolute())
-    lock.take()
-    try:
+    with held(EngineLock.beside(database)):
         if database.exists() and not force:
             raise ConfigError(f"there is a database {database} already: --force puts the backup in its place")
         backup.verify(source, manifest)
@@ -108,8 +106,6 @@ def _put(loaded: Config, source: Path, at: datetime, until: datetime, *, force: 
             marked.update(_migrated_and_marked(f"sqlite:///{copy}", loaded, manifest.taken_at, at, until))
 
         aside = backup.put(source, manifest, database, _key(loaded), f"{at:%Y%m%d-%H%M%SZ}", prepare)
-    finally:
-        lock.release()
     return {"backup": str(source), "aside": [str(p) for p in aside], **marked}
 
 
@@ -119,7 +115,7 @@ def _mark_alone(loaded: Config, at: datetime, until: datetime) -> dict[str, Any]
 
     store = Store(loaded.database_url)
     try:
-        with _alone(store):
+        with held(sole_lock(store)):
             with store.read() as connection:
                 taken_at = last_sign(connection) or at
             return _migrated_and_marked(loaded.database_url, loaded, taken_at, at, until)
@@ -127,24 +123,6 @@ def _mark_alone(loaded: Config, at: datetime, until: datetime) -> dict[str, Any]
         raise ConfigError(f"the database does not answer as it should ({error.orig})") from error
     finally:
         store.close()
-
-
-@contextmanager
-def _alone(store: Store) -> Iterator[None]:
-    """While no engine works on this database, of either kind."""
-    if store.sqlite:
-        lock = EngineLock(Path(f"{store.url.database}.lock").absolute())
-        lock.take()
-        try:
-            yield
-        finally:
-            lock.release()
-        return
-    with store.read() as connection:  # the lock every engine holds, shared or alone
-        if not connection.scalar(sa.text("SELECT pg_try_advisory_lock(504158, 2)")):
-            raise ConfigError("a hub works on this database: stop every worker first")
-        yield
-        connection.execute(sa.text("SELECT pg_advisory_unlock(504158, 2)"))
 
 
 def _migrated_and_marked(url: str, loaded: Config, taken_at: datetime, at: datetime, until: datetime) -> dict[str, Any]:

@@ -29,6 +29,7 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many.")]
 Before = Annotated[int | None, typer.Option(help="The id the last page ended with.")]
 Number = Annotated[int | None, typer.Argument(metavar="[ID]", help="One of them; see --all.")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
+Instance = Annotated[str, typer.Option(help="With --all: only those to this instance.")]
 
 
 def kept(limit: Limit = 50, before: Before = None, config: ConfigPath = DEFAULT, json_output: AsJson = False) -> None:
@@ -85,37 +86,51 @@ def replay_raws(
 
 @group.command("delivery")
 def replay_deliveries(
-    number: Number = None, every: All = False, config: ConfigPath = DEFAULT, json_output: AsJson = False
+    number: Number = None,
+    every: All = False,
+    instance: Instance = "",
+    config: ConfigPath = DEFAULT,
+    json_output: AsJson = False,
 ) -> None:
     """Try a refused or held delivery again (`tresse deliveries --state rejected` lists them)."""
     from hub.pipeline.replay import replay_delivery
 
-    _one_or_all(number, every)
+    _one_or_all(number, every, instance)
     with reading(config) as (_, store):
-        count = replay_delivery(store, now(), number)
+        count = replay_delivery(store, now(), number, instance=instance)
     _said(count, "to be tried again", json_output=json_output)
 
 
 @group.command("unsure")
 def settle(
-    number: Annotated[int, typer.Argument(metavar="ID", help="The delivery.")],
     sent: Annotated[bool, typer.Option("--sent/--not-sent", help="It went out; or it did not, and goes out now.")],
+    number: Number = None,
+    every: All = False,
+    instance: Instance = "",
     config: ConfigPath = DEFAULT,
+    json_output: AsJson = False,
 ) -> None:
-    """Decide an unsure delivery, after looking into the mailbox: did it go out?"""
+    """Decide an unsure delivery, or all of them, after looking at the far side: did it go out?"""
     from hub.pipeline.replay import settle_unsure
 
+    _one_or_all(number, every, instance)
     with reading(config) as (_, store):
-        if not settle_unsure(store, now(), number, sent=sent):
-            raise ConfigError(
-                f'delivery {number} is not unsure: "tresse deliveries --state unsure" lists those that are'
-            )
-    say("Noted: it went out." if sent else "It goes out now.")
+        count = settle_unsure(store, now(), number, sent=sent, instance=instance)
+    if number is not None and not count:
+        raise ConfigError(f'delivery {number} is not unsure: "tresse deliveries --state unsure" lists those that are')
+    if number is not None and not json_output:
+        say("Noted: it went out." if sent else "It goes out now.")
+    elif sent and count and not json_output:
+        say(f"{count} noted: they went out.")
+    else:
+        _said(count, "to go out now", json_output=json_output)
 
 
-def _one_or_all(number: int | None, every: bool) -> None:
+def _one_or_all(number: int | None, every: bool, instance: str = "") -> None:
     if (number is None) != every:
         raise typer.BadParameter("name one ID, or say --all")
+    if instance and not every:
+        raise typer.BadParameter("--instance goes with --all")
 
 
 def _said(count: int, what: str, *, json_output: bool) -> None:

@@ -31,6 +31,7 @@ from hub.engine.rescue import Rescue
 from hub.engine.telling import Telling
 from hub.log import logger
 from hub.pipeline.parts import Parts
+from hub.pipeline.read import tell_readers
 from hub.pipeline.suggest import Answers
 from hub.store.base import from_ms
 from hub.store.lanes import PLANNING, READING, take_due
@@ -178,6 +179,7 @@ class Distributed:
             try:
                 self._see_instances()
                 self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
+                tell_readers(self.parts)
                 self._wake_due()
                 self._owning.tend()
                 self._telling.look()

@@ -19,6 +19,7 @@ from hub.log import logger
 from hub.pipeline.deliver import Room, drain, due_lanes
 from hub.pipeline.next import due_plans, plan_raws
 from hub.pipeline.parts import Parts
+from hub.pipeline.read import tell_readers
 from hub.pipeline.record import record_page
 from hub.pipeline.suggest import Answers
 from hub.pipeline.waiting import instances_to_read
@@ -114,6 +115,7 @@ class Embedded:
     def look(self) -> bool:
         """One look at the rows; True when a page was recorded, so that the next look comes at once."""
         self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
+        tell_readers(self.parts)
         self._see_pauses()
         worked = 0
         for name in instances_to_read(self.parts):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -27,6 +29,11 @@ class EngineLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[str] | None = None
+
+    @classmethod
+    def beside(cls, database: Path) -> EngineLock:
+        """Of an SQLite file, wherever the data lies: it is the database that bears one engine only."""
+        return cls(Path(f"{database}.lock").absolute())
 
     def take(self) -> None:
         """Take the lock. Raises ConfigError when another process holds it."""
@@ -68,10 +75,10 @@ class DatabaseLock:
         way = "_shared" if self._shared else ""
         if not connection.scalar(sa.text(f"SELECT pg_try_advisory_lock{way}(504158, 2)")):
             connection.close()
-            raise ConfigError(
-                "another hub works on this database, with an engine of its own: stop it first, or set "
-                '[engine] kind = "distributed" for all of them'
-            )
+            who = "another hub works on this database, with an engine of its own: stop it first, or set "
+            if not self._shared:
+                who = "another hub works on this database: stop it and every worker first, or to run several set "
+            raise ConfigError(f'{who}[engine] kind = "distributed" for all of them')
         connection.commit()
         self._connection = connection
 
@@ -97,7 +104,23 @@ def lock_of(config: Config, store: Store, *, engine: bool) -> Lock:
     """The lock of this configuration's engine."""
     if not engine:
         return NoLock()
-    if not store.sqlite:
-        return DatabaseLock(store, shared=config.engine.kind == "distributed")
-    # Beside the database, wherever the data lies: it is the database that bears one engine only.
-    return EngineLock(Path(f"{store.url.database}.lock").absolute())
+    if not store.sqlite and config.engine.kind == "distributed":
+        return DatabaseLock(store, shared=True)
+    return sole_lock(store)
+
+
+def sole_lock(store: Store) -> Lock:
+    """For who must be alone with the database: an embedded engine, or a command that changes it underneath."""
+    if store.sqlite:
+        return EngineLock.beside(Path(str(store.url.database)))
+    return DatabaseLock(store, shared=False)
+
+
+@contextmanager
+def held(lock: Lock) -> Iterator[None]:
+    """While the block runs. Raises ConfigError when somebody else holds it."""
+    lock.take()
+    try:
+        yield
+    finally:
+        lock.release()

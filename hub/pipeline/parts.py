@@ -16,6 +16,7 @@ from hub.clock import Clock
 from hub.config import BrandSettings, Config
 from hub.flow import Crowd, Flow
 from hub.instances import Instance
+from hub.pipeline.host_alert import HostAlert
 from hub.pipeline.room import Room
 from hub.pipeline.together import GroupCommit
 from hub.pipeline.troubles import Troubles
@@ -86,6 +87,11 @@ class Parts:
     def having(self, ability: str, kind: str = "") -> list[Instance]:
         """The instances that have `ability`, in the order of the configuration."""
         return [i for i in self.instances.values() if i.has(ability) and kind in ("", i.kind)]
+
+    @cached_property
+    def unreadable(self) -> HostAlert:
+        """The alert that says that nobody can be started to read what came in."""
+        return HostAlert("readers", self.config, self.store, self.clock)
 
     @cached_property
     def restored(self) -> Restored | None:

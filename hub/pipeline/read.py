@@ -130,6 +130,20 @@ def _wait(parts: Parts, rows: Sequence[Any], seconds: float) -> None:
         connection.execute(sa.update(step).where(step.c.raw_id.in_([row.id for row in rows])).values(due_at=later))
 
 
+def tell_readers(parts: Parts) -> None:
+    """Tell admins where nobody can be started to read, and that somebody can again. Called at every look."""
+    try:
+        parts.unreadable.tell(_words(parts.unreadable.host) if parts.readers.failing() else "")
+    except sa.exc.SQLAlchemyError as error:  # again at the next look
+        logger().debug("could not tell about the readers", error=type(error).__name__)
+
+
+def _words(host: str) -> str:
+    if host:
+        return f"On the host {host} no process can be started to read what comes in."
+    return "No process can be started to read what comes in: it waits."
+
+
 def _judged(row: Any, outcome: Outcome) -> Item | Culprit:
     if isinstance(outcome, Unread):
         logger(instance=row.instance).warning("kept unread", raw=row.id, error=outcome.error)

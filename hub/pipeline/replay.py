@@ -5,7 +5,9 @@ These write rows only; a running daemon picks them up within a second.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -39,17 +41,15 @@ def replay_raw(store: Store, now: datetime, raw_id: int | None = None) -> int:
     return len(taken)
 
 
-def replay_delivery(store: Store, now: datetime, delivery_id: int | None = None) -> int:
-    """Try a rejected or held delivery (or all of them) again; returns how many.
+def replay_delivery(store: Store, now: datetime, delivery_id: int | None = None, *, instance: str = "") -> int:
+    """Try a rejected or held delivery (or all of them, or all to `instance`) again; returns how many.
 
     An unsure one is not repeated here: say what happened to it first (`settle_unsure`).
     """
-    again = sa.update(delivery).where(delivery.c.state.in_(("rejected", "held")))
-    if delivery_id is not None:
-        again = again.where(delivery.c.id == delivery_id)
+    which = [delivery.c.state.in_(("rejected", "held")), *_of(delivery_id, instance)]
     with store.write() as connection:
-        replayed = again.values(state="waiting", due_at=now, turn_at=now, reason="replayed").returning(delivery.c.lane)
-        lanes = connection.scalars(replayed).all()
+        again = sa.update(delivery).where(*which).values(state="waiting", due_at=now, turn_at=now, reason="replayed")
+        lanes = connection.scalars(again.returning(delivery.c.lane)).all()
         _close_if_none(connection, "rejected", now)
         store.wake(connection, [out_lane(one) for one in lanes])
     return len(lanes)
@@ -64,25 +64,58 @@ def retry_now(store: Store, now: datetime, delivery_id: int) -> bool:
     return bool(lanes)
 
 
-def settle_unsure(store: Store, now: datetime, delivery_id: int, *, sent: bool) -> bool:
-    """A human looked: it went out (`sent`), or it did not and is sent now. False when it was not unsure."""
-    with store.write() as connection:
-        row = connection.execute(
-            sa.select(delivery).where(delivery.c.id == delivery_id, delivery.c.state == "unsure")
-        ).one_or_none()
-        if row is None:
-            return False
-        state = "done" if sent else "waiting"
-        values = {"state": state, "due_at": now, "turn_at": now, "reason": "decided by a human", "attempts": 0}
-        connection.execute(sa.update(delivery).where(delivery.c.id == delivery_id).values(**values))
-        if row.ability == "send":  # of the others, `message_id` names the customer's words
-            shown = sa.update(message).where(message.c.id == row.message_id)
-            connection.execute(shown.values(state="sent" if sent else "queued"))
-        if row.ability == "send" and sent:
-            connection.execute(sa.update(case).where(case.c.id == row.case_id).values(acknowledged_at=now))
-        _close_if_none(connection, "unsure", now)
-        store.wake(connection, [out_lane(row.lane)])
-    return True
+def settle_unsure(
+    store: Store,
+    now: datetime,
+    delivery_id: int | None = None,
+    *,
+    sent: bool,
+    instance: str = "",
+    expected: int | None = None,
+) -> int:
+    """A human looked: it went out (`sent`), or it did not and is sent now. Returns how many were unsure.
+
+    Without an id all are settled, or all to `instance`; with `expected` none where they are another number
+    by now: of one that came since, nobody has looked what became of it.
+    """
+    which = [delivery.c.state == "unsure", *_of(delivery_id, instance)]
+    state = "done" if sent else "waiting"
+    values = {"state": state, "due_at": now, "turn_at": now, "reason": "decided by a human", "attempts": 0}
+    told = (delivery.c.ability, delivery.c.message_id, delivery.c.case_id, delivery.c.lane)
+    try:
+        with store.write() as connection:
+            rows = connection.execute(sa.update(delivery).where(*which).values(**values).returning(*told)).all()
+            if expected not in (None, len(rows)):
+                raise _ChangedError
+            # Of what is not sent, `message_id` names the customer's words.
+            _show(connection, [row for row in rows if row.ability == "send"], now, sent=sent)
+            if rows:
+                _close_if_none(connection, "unsure", now)
+            store.wake(connection, [out_lane(row.lane) for row in rows])
+    except _ChangedError:
+        return 0
+    return len(rows)
+
+
+class _ChangedError(Exception):
+    """There are more or fewer than a human has looked at: all stays as it was."""
+
+
+def _show(connection: Connection, sends: Sequence[sa.Row[Any]], now: datetime, *, sent: bool) -> None:
+    """What was decided, on the timelines; a page of rows at a time."""
+    for first in range(0, len(sends), 500):
+        some = sends[first : first + 500]
+        shown = sa.update(message).where(message.c.id.in_([row.message_id for row in some]))
+        connection.execute(shown.values(state="sent" if sent else "queued"))
+        if sent:
+            cases = sa.update(case).where(case.c.id.in_([row.case_id for row in some]))
+            connection.execute(cases.values(acknowledged_at=now))
+
+
+def _of(delivery_id: int | None, instance: str) -> list[sa.ColumnElement[bool]]:
+    """The conditions that an id and an instance make."""
+    one = [] if delivery_id is None else [delivery.c.id == delivery_id]
+    return [*one, *([delivery.c.instance == instance] if instance else [])]
 
 
 def pause(store: Store, now: datetime, instance: str, by: str, *, on: bool) -> bool:

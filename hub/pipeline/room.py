@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from hub.clock import Clock
 from hub.config import Config
 from hub.log import logger
+from hub.pipeline.host_alert import HostAlert
 from hub.store import Store
-from hub.store.alerts import close_alert, raise_alert
 
 ALERT = "disk"
 LOOK = 1.0
@@ -31,7 +31,7 @@ class Room:
     """The free space under the database and the data directory. `free` tells it, in bytes."""
 
     def __init__(self, config: Config, store: Store, clock: Clock) -> None:
-        self._store, self._clock, self._limit = store, clock, config.hub.keep_free
+        self._clock, self._limit = clock, config.hub.keep_free
         self._places = {config.hub.data}
         if store.sqlite:
             self._places.add(Path(str(store.url.database)).parent)
@@ -39,8 +39,7 @@ class Room:
         self._lock = threading.Lock()
         self._looked_at = float("-inf")
         self._left = True
-        self._told: bool | None = None
-        """What the alert says; None: nobody knows yet what an earlier process left there."""
+        self._alert = HostAlert(ALERT, config, store, clock)
 
     def left(self) -> bool:
         """Whether more may be taken in. Asks the disk at most once a second, whoever asks."""
@@ -49,8 +48,7 @@ class Room:
         try:
             self._looked_at = self._clock.monotonic()
             self._left = self._enough()
-            if self._told is not self._left:
-                self._tell()
+            self._tell()
             return self._left
         finally:
             self._lock.release()
@@ -66,19 +64,18 @@ class Room:
 
     def _tell(self) -> None:
         """The alert and one line; on a disk so full that not even this can be kept, again at the next look."""
-        now, news = self._clock.now(), self._told is not None or not self._left
         try:
-            with self._store.write() as connection:
-                if self._left:
-                    close_alert(connection, ALERT, now)
-                else:
-                    size = f"{self._limit / 1024**2:.0f}"
-                    raise_alert(connection, ALERT, f"Less than {size} MB is free: nothing new is taken in.", now)
+            news = self._alert.tell("" if self._left else self._words())
         except SQLAlchemyError as error:
             logger().debug("could not tell about the disk", error=type(error).__name__)
             return
-        self._told = self._left
         if news and self._left:
             logger().info("there is room on the disk again")
         elif news:
             logger().error("the disk is nearly full: nothing new is taken in", keep_free=self._limit)
+
+    def _words(self) -> str:
+        size, host = f"{self._limit / 1024**2:.0f}", self._alert.host
+        if host:
+            return f"Less than {size} MB is free on the host {host}: nothing new is taken in there."
+        return f"Less than {size} MB is free: nothing new is taken in."

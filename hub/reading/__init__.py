@@ -54,6 +54,9 @@ class Readers(Protocol):
     def may_hang(self, component: Component[Any]) -> bool:
         """Whether `read` may never return, so that the caller has to leave it behind."""
 
+    def failing(self) -> bool:
+        """Whether nobody can be started to read, and raws have waited for a while because of it."""
+
     def read(self, component: Component[Any], raws: Sequence[Raw], tell: Tell) -> None:
         """Read `raws` in their order. Raises NoReaderError; what was not told then is to be read again."""
 
@@ -70,6 +73,10 @@ class InProcess:
     def may_hang(self, component: Component[Any]) -> bool:
         """A thread cannot be ended from outside."""
         return True
+
+    def failing(self) -> bool:
+        """There is nobody to be started."""
+        return False
 
     def read(self, component: Component[Any], raws: Sequence[Raw], tell: Tell) -> None:
         """One by one: whoever waits sees how far it came."""

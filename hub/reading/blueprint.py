@@ -14,8 +14,10 @@ from typing import Any, NoReturn, cast
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from hub.log import lowest
 from hub.reading import Limits
 from hub.sdk import Component, Context
+from hub.sdk.components import Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Blueprint:
     address: str
     hub: dict[str, str]
     limits: Limits
+    level: int
+    """The lowest that the hub logs: a number of `logging`."""
 
 
 def drawn(component: Component[Any], limits: Limits) -> bytes:
@@ -42,6 +46,7 @@ def drawn(component: Component[Any], limits: Limits) -> bytes:
         context.address,
         dict(context.hub or {}),
         limits,
+        lowest(),
     )
     return pickle.dumps(blueprint)
 
@@ -69,20 +74,20 @@ def blank(value: Any) -> Any:
     return value
 
 
-def build(blueprint: Blueprint) -> Component[Any]:
+def build(blueprint: Blueprint, log: Log) -> Component[Any]:
     """The component, in its reader. Raises whatever its constructor raises."""
-    return _made(attrgetter(blueprint.name)(importlib.import_module(blueprint.module)), blueprint)
+    return _made(attrgetter(blueprint.name)(importlib.import_module(blueprint.module)), blueprint, log)
 
 
 def rebuilt(component: Component[Any]) -> Component[Any]:
     """A component as its reader builds it, but here. Raises whatever its settings or its constructor raise."""
-    return _made(type(component), pickle.loads(drawn(component, Limits())))  # noqa: S301 - our own, a moment old
+    return _made(type(component), pickle.loads(drawn(component, Limits())), _Silent())  # noqa: S301 - our own, a moment old
 
 
-def _made(kind: Any, blueprint: Blueprint) -> Component[Any]:
+def _made(kind: Any, blueprint: Blueprint, log: Log) -> Component[Any]:
     context = Context(
         id=blueprint.instance,
-        log=_Silent(),
+        log=log,
         http=cast("Any", _Refusing("http")),
         state=cast("Any", _Refusing("state")),
         stop=threading.Event(),
@@ -105,7 +110,7 @@ class _Refusing:
 
 
 class _Silent:
-    """A log that goes nowhere: what reads has nobody to tell but its answer."""
+    """A log that goes nowhere: whether it can be built is all that is asked."""
 
     def debug(self, event: str, **facts: Any) -> None: ...
     def info(self, event: str, **facts: Any) -> None: ...

@@ -19,6 +19,7 @@ from hub.reading import InProcess, Limits, NoReaderError, Outcome, Tell, Unread
 from hub.reading.blueprint import drawn
 from hub.reading.coding import JUNK, decode, largest, too_large
 from hub.reading.forking import Ended, Zygote
+from hub.reading.lines import LOGGED, MOST, Lines
 from hub.reading.reader import READY
 from hub.reading.wire import TooLargeError, Wire
 from hub.sdk import Component, Raw
@@ -31,6 +32,8 @@ KEPT = 10_000
 """Raws a reader reads before a fresh one takes over: what one mail left in it hurts no more than these."""
 BUILDING = 30.0
 """Seconds a component may take to be built in its reader."""
+STUCK, FORGOTTEN = 10.0, 180.0
+"""Seconds without a reader after which somebody should know, and since the last try after which nobody waits."""
 
 
 class UnbuildableError(Exception):
@@ -40,13 +43,13 @@ class UnbuildableError(Exception):
 class Reader:
     """One child process."""
 
-    def __init__(self, zygote: Zygote, component: Component[Any], limits: Limits) -> None:
+    def __init__(self, zygote: Zygote, component: Component[Any], limits: Limits, lines: Lines) -> None:
         """Raises NoReaderError, UnbuildableError."""
         try:
             blueprint = drawn(component, limits)
         except Exception as error:
             raise UnbuildableError(type(error).__name__) from error
-        self._limits, self._zygote = limits, zygote
+        self._limits, self._zygote, self._lines = limits, zygote, lines
         end, self.pid = zygote.fork()
         self._wire = Wire(end)
         self.count = 0
@@ -66,15 +69,24 @@ class Reader:
             raise UnbuildableError(answer.decode("utf-8", "replace"))
 
     def read(self, raws: Sequence[Raw]) -> Iterator[Outcome]:
-        """One outcome after the other. Raises what `Wire` and `decode` raise."""
+        """One outcome after the other. Raises what `Wire` and `decode` raise, ValueError for too many lines."""
         for batch in _batches(raws):
             self._wire.send(pickle.dumps(batch), self._limits.wall)
             for place, raw in enumerate(batch):
                 deadline = time.monotonic() + self._limits.wall
                 if 0 < place < len(batch) - LAST and not self._wire.has_some():
                     time.sleep(GATHER)
-                yield decode(self._wire.receive(largest(raw), deadline))
+                yield decode(self._answer(largest(raw), deadline))
                 self.count += 1
+
+    def _answer(self, most: int, deadline: float) -> bytes:
+        """The next outcome; what the plugin logs before it goes to the log."""
+        for _ in range(MOST + 2):
+            frame = self._wire.receive(most, deadline)
+            if not frame.startswith(LOGGED):
+                return frame
+            self._lines.take(frame)
+        raise ValueError("more lines than a reader sends")
 
     def end(self, *, at_once: bool = False) -> Ended:
         """End the process, and say how it ended. Raises NoReaderError where nobody knows."""
@@ -92,6 +104,9 @@ class Children:
         self._unbuildable: set[str] = set()
         self._readers: dict[str, Reader] = {}
         self._locks: dict[str, threading.Lock] = {}
+        self._lines: dict[str, Lines] = {}
+        self._failing: dict[str, tuple[float, float]] = {}
+        """When an instance first and last had no reader, by the monotonic clock."""
 
     def begin(self, components: Iterable[Component[Any]]) -> None:
         """Start the zygote with what these need; it gets ready while the hub does."""
@@ -102,6 +117,11 @@ class Children:
         """Only where it is read here, because it could not be built in a child."""
         return component.context.id in self._unbuildable
 
+    def failing(self) -> bool:
+        """Whether an instance's raws have waited for a while, because nobody can be started to read them."""
+        now = time.monotonic()
+        return any(now - first >= STUCK and now - last <= FORGOTTEN for first, last in list(self._failing.values()))
+
     def read(self, component: Component[Any], raws: Sequence[Raw], tell: Tell) -> None:
         """Read in the instance's child; a raw that it cannot bear is told as unread."""
         name = component.context.id
@@ -109,8 +129,12 @@ class Children:
             if name not in self._unbuildable:
                 try:
                     return self._read(name, component, raws, tell)
+                except NoReaderError:
+                    self._fails(name)
+                    raise
                 except UnbuildableError as error:
                     self._unbuildable.add(name)
+                    self._failing.pop(name, None)
                     why = str(error)
             logger(instance=name).warning("its mail is read without a child process: it cannot be built there", why=why)
         return self._here.read(component, raws, tell)
@@ -123,6 +147,7 @@ class Children:
                 for outcome in reader.read(raws[done : done + KEPT]):
                     tell(done, outcome)
                     done += 1
+                    self._failing.pop(name, None)
                     if isinstance(outcome, Unread) and outcome.error == "MemoryError":
                         self._drop(name)  # what it holds on to would be missing for the next
                         break
@@ -139,13 +164,19 @@ class Children:
                 tell(done, self._died(ended))
                 done += 1
 
+    def _fails(self, name: str) -> None:
+        now = time.monotonic()
+        first, last = self._failing.get(name, (now, now))
+        self._failing[name] = (first if now - last <= FORGOTTEN else now, now)
+
     def _reader(self, name: str, component: Component[Any]) -> Reader:
         known = self._readers.get(name)
         if known is not None and known.count < KEPT:
             return known
         if known is not None:
             self._drop(name)
-        self._readers[name] = fresh = Reader(self.zygote, component, self.limits)
+        lines = self._lines.setdefault(name, Lines(component.context.log))
+        self._readers[name] = fresh = Reader(self.zygote, component, self.limits, lines)
         return fresh
 
     def _drop(self, name: str) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from hub.log import logger
 from hub.reading import NoReaderError
@@ -19,7 +20,8 @@ from hub.reading.zygote import END, ENDED, FORK, FORKED, IMPORTING, KILL, READY,
 _ANSWER = 10.0
 """Seconds that a fork or an end may take."""
 _PAUSE, _LONGEST = 1.0, 60.0
-"""Seconds before a zygote that died is started again: doubling, and at most."""
+"""Seconds before a zygote that died or could not fork is asked again: doubling, and at most."""
+NOBODY = FORKED.pack(0)
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "PYTHONHOME")
 """What it is told of our environment; anything else may be a secret."""
 
@@ -57,7 +59,7 @@ class Zygote:
 
     def fork(self) -> tuple[socket.socket, int]:
         """A new reader: its socket and its number. Raises NoReaderError."""
-        ours, its = socket.socketpair()
+        ours, its = _pair(socket.SOCK_STREAM)
         with its:
             try:
                 answer = self._ask(FORK, 0, [its.fileno()])
@@ -96,7 +98,7 @@ class Zygote:
                     control.settimeout(IMPORTING)
                     if control.recv(1) != READY:
                         raise EOFError
-                    self._well()
+                    self._ready = True
                 control.settimeout(_ANSWER)
                 socket.send_fds(control, [REQUEST.pack(what, pid)], list(descriptors))
                 answer = control.recv(64)
@@ -105,14 +107,16 @@ class Zygote:
             except (OSError, EOFError) as error:
                 self._lost(type(error).__name__)
                 raise NoReaderError from error
+            if what == FORK:
+                self._judge(answer)
             return answer
 
     def _start(self) -> socket.socket:
-        if self._control is not None:
-            return self._control
         if self._stopped or time.monotonic() < self._not_before:
             raise NoReaderError
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if self._control is not None:
+            return self._control
+        ours, its = _pair(socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-m", "hub.reading.zygote", str(its.fileno()), *sorted(self.modules)]
         environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
         environ["PYTHONPATH"] = os.pathsep.join(str(place or os.getcwd()) for place in sys.path)  # noqa: PTH109
@@ -136,18 +140,25 @@ class Zygote:
         self._control, self._ready = ours, False
         return ours
 
-    def _well(self) -> None:
-        self._ready = True
+    def _judge(self, answer: bytes) -> None:
+        """It works only once it has forked: one that starts and dies at every fork is not well in between."""
+        if answer == NOBODY:
+            self._count("no reader can be forked; what came in waits")
+            raise NoReaderError
         if self._failures:
             logger().info("the process that forks readers works again")
         self._failures = 0
 
     def _lost(self, why: str) -> None:
         code = self._let_go()
+        self._count("the process that forks readers ended; what came in waits", error=why, code=code)
+
+    def _count(self, event: str, **facts: Any) -> None:
+        """It failed: told once, and asked again later."""
         self._not_before = time.monotonic() + min(_PAUSE * 2.0 ** min(self._failures, 10), _LONGEST)
         self._failures += 1
         if self._failures == 1 and not self._stopped:
-            logger().error("the process that forks readers ended; what came in waits", error=why, code=code)
+            logger().error(event, **facts)
 
     def _let_go(self) -> int | None:
         """Hang up: it ends, and its readers with it."""
@@ -164,3 +175,11 @@ class Zygote:
             code = self._process.wait()
         self._process = None
         return code
+
+
+def _pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
+    """Two ends of a line. Raises NoReaderError where the process has no more descriptors."""
+    try:
+        return socket.socketpair(socket.AF_UNIX, kind)
+    except OSError as error:
+        raise NoReaderError from error

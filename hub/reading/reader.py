@@ -1,4 +1,7 @@
-"""The life of a reader: build the component, then read what comes, one answer per raw, until the hub hangs up."""
+"""The life of a reader: build the component, then read what comes, one answer per raw, until the hub hangs up.
+
+In front of an answer may stand what the plugin logged (hub/reading/lines.py).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from hub.reading import Unread, attempt
 from hub.reading.blueprint import Blueprint, build
 from hub.reading.coding import encode
 from hub.reading.limits import Allowance, confine
+from hub.reading.lines import ReaderLog
 from hub.reading.wire import Wire
 
 READY = b"ready"
@@ -36,8 +40,9 @@ def _serve(wire: Wire) -> None:
     confine(limits, os.getppid())
     allowance = Allowance(limits.cpu)
     allowance.renew()
+    log = ReaderLog(blueprint.level, wire.send)
     try:
-        component = build(blueprint)
+        component = build(blueprint, log)
     except BaseException as error:  # noqa: BLE001 - a constructor may raise anything
         wire.send(type(error).__name__.encode("utf-8", "replace"))
         return
@@ -45,7 +50,9 @@ def _serve(wire: Wire) -> None:
     while True:
         for raw in pickle.loads(wire.receive(PAGE)):  # noqa: S301 - from the hub
             allowance.renew()
+            log.begin()
             outcome = attempt(component, raw)
+            log.end()
             if isinstance(outcome, Unread) and outcome.error == "MemoryError":
                 outcome = Unread("MemoryError", f"it needed more than {limits.memory} MB of memory to read")
             wire.send(encode(outcome, raw))

@@ -27,6 +27,7 @@ DYING = 1.0
 READY, FORK, END, KILL = b"R", b"F", b"E", b"K"
 REQUEST = struct.Struct("!cI")
 FORKED = struct.Struct("!I")
+"""The reader's number; 0 where the system allows no more processes."""
 ENDED = struct.Struct("!?i?d")
 """Whether it was a reader of ours, its exit code (a signal's is negative), whether we ended it, its CPU seconds."""
 
@@ -59,7 +60,11 @@ def main(descriptor: int, modules: list[str]) -> None:
 
 
 def _fork(control: socket.socket, descriptor: int, readers: set[int]) -> bytes:
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:  # its readers go on; this one may come into being later
+        os.close(descriptor)
+        return FORKED.pack(0)
     if pid == 0:
         control.close()
         serve(socket.socket(fileno=descriptor))

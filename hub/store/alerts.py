@@ -25,3 +25,10 @@ def close_alert(connection: Connection, key: str, now: datetime) -> bool:
     """Close the alert `key`; False when none was open."""
     close = sa.update(alert).where(alert.c.key == key, alert.c.closed_at.is_(None)).values(closed_at=now)
     return bool(connection.execute(close).rowcount)
+
+
+def open_alerts_of(connection: Connection, cause: str) -> dict[str, datetime]:
+    """When the open alerts with the key `cause`, or with it in front of a colon, were opened: by key."""
+    ours = sa.or_(alert.c.key == cause, alert.c.key.startswith(f"{cause}:", autoescape=True))
+    rows = connection.execute(sa.select(alert.c.key, alert.c.opened_at).where(alert.c.closed_at.is_(None), ours))
+    return {row.key: row.opened_at for row in rows}

@@ -21,3 +21,8 @@ def set_note(connection: Connection, key: str, value: str) -> None:
     """Write the fact `key`."""
     insert = upsert(connection, note).values(key=key, value=value)
     connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def drop_note(connection: Connection, key: str) -> None:
+    """Forget the fact `key`."""
+    connection.execute(sa.delete(note).where(note.c.key == key))

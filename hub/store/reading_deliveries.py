@@ -69,6 +69,14 @@ class RawRow:
 _DELIVERY = sa.select(delivery, case.c.number.label("case_number")).outerjoin(case, case.c.id == delivery.c.case_id)
 
 
+def deliveries_by_state(connection: Connection, instance: str = "") -> dict[str, int]:
+    """How many there are in each state, of all or of those to `instance`."""
+    query = sa.select(delivery.c.state, sa.func.count()).group_by(delivery.c.state)
+    if instance:
+        query = query.where(delivery.c.instance == instance)
+    return {state: count for state, count in connection.execute(query)}
+
+
 def deliveries(
     connection: Connection, *, state: str = "", instance: str = "", before: int | None = None, limit: int = 50
 ) -> tuple[list[DeliveryRow], int | None]:

@@ -6,8 +6,7 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from hub.pipeline.replay import replay_delivery, retry_now, settle_unsure
-from hub.store.overview import counts
-from hub.store.reading_deliveries import STATES, deliveries
+from hub.store.reading_deliveries import STATES, deliveries, deliveries_by_state
 from hub.web import here, login
 
 blueprint = login.pages("deliveries", __name__, "/deliveries")
@@ -20,10 +19,10 @@ def every() -> str:
     before = request.args.get("before", type=int)
     with here.reading() as connection:
         rows, more = deliveries(connection, state=state if state in STATES else "", instance=instance, before=before)
-        by_state = counts(connection, here.now()).deliveries
+        by_state = deliveries_by_state(connection, instance)
     return render_template(
         "deliveries.html", rows=rows, more=more, state=state, instance=instance, by_state=by_state, STATES=STATES,
-        instances=sorted(here.hub().instances),
+        instances=sorted({*here.hub().instances, *([instance] if instance else [])}),  # it may not run just now
     )  # fmt: skip
 
 
@@ -37,8 +36,20 @@ def replay(delivery_id: int) -> Response:
 @blueprint.post("/replay")
 @login.admins_only
 def replay_all() -> Response:
-    """Try again whatever was refused or held."""
-    return _after(bool(replay_delivery(here.hub().store, here.now())), "replay_all", "all")
+    """Try again whatever was refused or held; where the list was one instance's, only there."""
+    instance = request.form.get("instance", "")
+    done = bool(replay_delivery(here.hub().store, here.now(), instance=instance))
+    return _after(done, "replay_all", instance or "all")
+
+
+@blueprint.post("/settle")
+@login.admins_only
+def settle_all() -> Response:
+    """Say of all unsure ones on the list what became of them; of one that came since, nobody has said it."""
+    instance, count = request.form.get("instance", ""), request.form.get("count", -1, type=int)
+    sent = _said()
+    done = settle_unsure(here.hub().store, here.now(), sent=sent, instance=instance, expected=count)
+    return _after(bool(done), "all_sent" if sent else "all_not_sent", instance or "all")
 
 
 @blueprint.post("/<int:delivery_id>/retry")
@@ -52,11 +63,17 @@ def retry(delivery_id: int) -> Response:
 @login.admins_only
 def settle(delivery_id: int) -> Response:
     """Say what became of an unsure one."""
+    sent = _said()
+    done = settle_unsure(here.hub().store, here.now(), delivery_id, sent=sent)
+    return _after(bool(done), "sent" if sent else "not_sent", delivery_id)
+
+
+def _said() -> bool:
+    """Whether it was sent, as the form says."""
     sent = request.form.get("sent")
     if sent not in ("yes", "no"):
         abort(404)
-    done = settle_unsure(here.hub().store, here.now(), delivery_id, sent=sent == "yes")
-    return _after(done, "sent" if sent == "yes" else "not_sent", delivery_id)
+    return sent == "yes"
 
 
 def _after(done: bool, act: str, delivery_id: object) -> Response:

@@ -64,7 +64,7 @@ def replay_all() -> AnyResponse:
     done = bool(replay_raw(here.hub().store, here.now()))
     if done:
         login.acted("kept.replay", "all")
-    flash(here.say("kept.replayed" if done else "kept.moved"), "good" if done else "bad")
+    flash(here.say("kept.replayed_all" if done else "kept.moved"), "good" if done else "bad")
     return redirect(url_for("kept.every"))
 
 

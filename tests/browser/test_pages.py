@@ -27,6 +27,8 @@ PAGES = (
     "/cases/TR-2026-000123",
     "/cases/TR-2026-000129",
     "/deliveries",
+    "/deliveries?state=rejected",
+    "/deliveries?state=unsure",
     "/kept",
     "/kept/1",
     "/plugins",
@@ -71,6 +73,29 @@ def test_pages_are_whole_and_fit_the_screen(page: Any, site: Site, address: str)
     assert wide <= screen
     assert page.troubles == []
     assert page.locator("h1").count() == 1 or page.locator(".empty").count()
+
+
+def test_long_names_and_open_questions_fit_a_list(page: Any, site: Site) -> None:
+    from hub.store.cases import delivery
+    from tests.unit.braid import Braid
+
+    name, reason = "service-clients-marketplace-espagne", "refused: 'Customer-Priority' is no custom field of Support"
+    with site.hub.store.write() as connection:
+        rows = Braid(connection, site.hub.clock.now())
+        for state in ("rejected", "unsure"):
+            rows.delivery(name, "add_message", state, reason=reason, attempts=3)
+    try:
+        for state in ("", "rejected", "unsure"):
+            page.goto(f"{site.address}/deliveries?state={state}")
+            for part in page.locator("#rows details").all():
+                part.evaluate("part => { part.open = true }")
+                wide, screen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+                assert wide <= screen
+                assert part.locator("button").bounding_box()["height"] < 50, "its words stand on one line"
+                part.evaluate("part => { part.open = false }")
+    finally:
+        with site.hub.store.write() as connection:
+            connection.execute(delivery.delete().where(delivery.c.instance == name))
 
 
 def test_everything_that_can_be_pressed_has_a_name(page: Any, site: Site) -> None:

@@ -33,11 +33,11 @@ def binaries() -> Path:
 
 
 class Postgres:
-    """One server. `safe` asks the disk at every commit: only tests of faults need that."""
+    """One server. `safe` asks the disk at every commit: only tests of faults need that. It lies `beneath` a folder."""
 
-    def __init__(self, *, safe: bool = False) -> None:
+    def __init__(self, *, safe: bool = False, beneath: Path | None = None) -> None:
         self.safe, self.port = safe, free_ports(1)[0]
-        self.folder = Path(tempfile.mkdtemp(prefix="tresse-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="tresse-pg-", dir=beneath))
         self.folder.chmod(0o755)  # its own user has to come through
         self._as: list[str] = []
         if os.geteuid() == 0:

@@ -11,6 +11,7 @@ from tests import databases
 BOTH = {
     "test_access",
     "test_circuit",
+    "test_host_alert",
     "test_instances",
     "test_knowledge",
     "test_migrations",

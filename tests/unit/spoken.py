@@ -38,6 +38,8 @@ REASONS = {
 COLUMNS = {"reason", "proof_reason", "acknowledge_reason", "automatic", "evidence", "summary"}
 RETURNS = {
     "hub/pipeline/acknowledge.py": {"why_not", "_over_cap"},
+    "hub/pipeline/room.py": {"_words"},
+    "hub/pipeline/read.py": {"_words"},
     "hub/pipeline/voices.py": {"who_speaks"},
     "hub/config/problems.py": {"did_you_mean"},
     "hub/registry.py": {"_sentence"},

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from hub.cli.running import seconds
 from hub.config import load
 from hub.sdk import Rejected
 from hub.store import Store, access
+from hub.store.cases import delivery
 from hub.store.intake import step
 from hub.store.migrate import migrate
 from tests.unit.braid import Braid
@@ -288,6 +290,39 @@ def test_deliveries_and_replay(tresse: Any, store: Store) -> None:
     assert "no queue" in tresse("deliveries").out
     assert "1 to be tried again" in tresse("replay", "delivery", str(row["id"])).out
     assert "is not unsure" in tresse("replay", "unsure", str(row["id"]), "--sent", code=1).err
+
+
+def test_unsure_deliveries_are_decided_together(tresse: Any, store: Store) -> None:
+    with store.write() as connection:
+        braid = Braid(connection, NOW)
+        for instance in ("rt", "rt", "support", "support", "support"):
+            braid.delivery(instance, "send", "unsure")
+        braid.delivery("rt", "send", "rejected")
+        braid.alert("unsure", "look")
+
+    def states() -> Counter[tuple[str, str]]:
+        with store.read() as connection:
+            return Counter((d.instance, d.state) for d in connection.execute(sa.select(delivery)))
+
+    tresse("replay", "unsure", "--all", code=2)  # sent, or not?
+    tresse("replay", "unsure", "--sent", code=2)
+    tresse("replay", "unsure", "1", "--all", "--sent", code=2)
+    tresse("replay", "unsure", "1", "--sent", "--instance", "rt", code=2)
+    assert states()["support", "unsure"] == 3
+    assert tresse("replay", "unsure", "1", "--not-sent", "--json").json == {"count": 1}
+    assert states() == {
+        ("rt", "waiting"): 1, ("rt", "unsure"): 1, ("rt", "rejected"): 1, ("support", "unsure"): 3,
+    }  # fmt: skip
+    assert "3 noted: they went out." in tresse("replay", "unsure", "--all", "--sent", "--instance", "support").out
+    assert states()["support", "done"] == 3
+    assert states()["rt", "unsure"] == 1
+    assert "unsure" in {a["key"] for a in tresse("alerts", "--json").json["alerts"]}
+    assert "1 to go out now" in tresse("replay", "unsure", "--all", "--not-sent").out
+    assert states() == {("rt", "waiting"): 2, ("rt", "rejected"): 1, ("support", "done"): 3}
+    assert tresse("alerts", "--json").json["alerts"] == []
+    assert "nothing to replay" in tresse("replay", "unsure", "--all", "--sent", code=1).err
+    assert "nothing to replay" in tresse("replay", "delivery", "--all", "--instance", "support", code=1).err
+    assert tresse("replay", "delivery", "--all", "--instance", "rt", "--json").json == {"count": 1}
 
 
 # -- writing ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from hub.app import Hub, connect, open_hub
+from hub.cli import main
 from hub.clock import SystemClock
 from hub.config import load
 from hub.engine import distributed
@@ -274,6 +275,24 @@ def test_two_embedded_engines_on_one_database_are_refused(tmp_path, url):
         open_hub(load(configured(tmp_path, url, "embedded")), registry=Registry(_components=CLASSES))
     first.stop()
     open_hub(load(configured(tmp_path, url, "embedded")), registry=Registry(_components=CLASSES)).stop()
+
+
+def test_a_database_is_marked_as_restored_only_while_nobody_works_on_it(worker, tmp_path, url, capsys):
+    first, second = worker(), worker()
+    file = configured(tmp_path, url)
+
+    def mark() -> int:
+        with pytest.raises(SystemExit) as ended:
+            main(["restore", "--mark", "-c", str(file)])
+        return int(ended.value.code or 0)
+
+    assert mark() == 1
+    first.stop()
+    assert mark() == 1
+    assert "stop it and every worker first" in capsys.readouterr().err
+    second.stop()
+    assert mark() == 0
+    assert worker().parts.restored is not None, "and the lock was given back"
 
 
 def test_hosts_share_the_key(tmp_path, url):

@@ -22,6 +22,8 @@ from hub.reading import Limits
 from hub.reading.children import Children
 from hub.registry import Registry
 from hub.sdk import Page, Raw
+from hub.store.alerts import raise_alert
+from hub.store.health import alert
 from hub.store.intake import message, step
 from tests.hostile import Hostile, order
 
@@ -128,6 +130,55 @@ def test_when_readers_cannot_start_mail_waits_and_nobody_is_blamed(hub, monkeypa
     monkeypatch.undo()
     assert works(hub, lambda: len(texts(hub)) == 2)
     assert kept(hub) == {}
+
+
+def alerts(hub: Hub) -> list[tuple[str, bool]]:
+    return [(a.key, a.closed_at is None) for a in rows(hub, alert)]
+
+
+def looks(hub: Hub, until: Callable[[], Any], seconds: float = 20.0) -> bool:
+    """Let the engine look until something is true."""
+    end = time.monotonic() + seconds
+    while not until() and time.monotonic() < end:
+        hub.engine.look()
+        time.sleep(0.05)
+    return bool(until())
+
+
+def test_admins_are_told_while_no_reader_can_be_started(hub, monkeypatch, capsys):
+    monkeypatch.setattr("hub.reading.children.STUCK", 0.5)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    arrives(hub, "sick", order("say", "one", "1"))
+    hub.engine.look()
+    assert alerts(hub) == [], "one failure is not worth a word: mostly it works a second later"
+    assert looks(hub, lambda: alerts(hub))
+    assert alerts(hub) == [("readers", True)]
+    assert rows(hub, alert)[0].text == "No process can be started to read what comes in: it waits."
+    monkeypatch.undo()
+    assert looks(hub, lambda: texts(hub) == ["one"])
+    assert looks(hub, lambda: alerts(hub) == [("readers", False)])
+    assert kept(hub) == {}
+
+
+def test_an_alert_of_a_hub_that_ended_is_closed(hub):
+    with hub.store.write() as connection:
+        raise_alert(connection, "readers", "of an earlier process", hub.parts.now())
+    hub.engine.look()
+    assert alerts(hub) == [("readers", False)]
+
+
+def test_an_alert_that_cannot_be_written_ends_nothing(hub, monkeypatch):
+    monkeypatch.setattr(hub.parts.readers, "failing", lambda: True)
+
+    def full(*_: object, **__: object) -> None:
+        raise sa.exc.OperationalError("insert", {}, Exception("database or disk is full"))
+
+    with monkeypatch.context() as at_first:
+        at_first.setattr("hub.pipeline.host_alert.raise_alert", full)
+        hub.engine.look()
+    assert alerts(hub) == []
+    hub.engine.look()
+    assert alerts(hub) == [("readers", True)]
 
 
 def test_a_zygote_killed_under_load_loses_nothing(hub):

@@ -16,7 +16,7 @@ import pytest
 
 from hub.config import Section, SectionOptions, settings_of
 from hub.reading import NoReaderError, attempt
-from hub.reading.children import Children
+from hub.reading.children import FORGOTTEN, STUCK, Children
 from hub.registry import load_plugins
 from hub.sdk import PROJECT, Raw, abilities_of
 from hub.testing import sample_values
@@ -84,6 +84,81 @@ def test_a_zygote_that_cannot_start_is_tried_again_later_and_told_once(monkeypat
         assert read(children, order("say", "fine")) == [FINE]
     finally:
         children.end()
+
+
+FULL = """
+import errno, os, pathlib
+fork = os.fork
+def limited():
+    if pathlib.Path({marker!r}).exists():
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+    return fork()
+os.fork = limited
+"""
+
+
+def test_when_no_more_processes_are_allowed_the_others_go_on(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("hub.reading.forking._PAUSE", 0.1)
+    marker = tmp_path / "full"
+    (tmp_path / "limited_forks.py").write_text(FULL.format(marker=str(marker)))
+    monkeypatch.syspath_prepend(tmp_path)
+    children = Children(LIMITS)
+    children.zygote.modules.add("limited_forks")
+    try:
+        assert read(children, order("say", "fine")) == [FINE]
+        zygote, reader = children.zygote.pid, children._readers["hostile"].pid
+        marker.touch()
+        for _ in range(3):
+            with pytest.raises(NoReaderError):
+                children.read(made(name="late"), [order("say", "fine")], lambda *_: pytest.fail("nobody read it"))
+            time.sleep(0.15)
+        assert read(children, order("say", "fine")) == [FINE]
+        assert (children.zygote.pid, children._readers["hostile"].pid) == (zygote, reader)
+        marker.unlink()
+        time.sleep(0.5)
+        assert read(children, order("say", "fine"), component=made(name="late")) == [FINE]
+        told = "".join(capsys.readouterr())
+        assert told.count("no reader can be forked; what came in waits") == 1
+        assert told.count("works again") == 1
+    finally:
+        children.end()
+
+
+def test_a_zygote_that_dies_at_every_fork_is_told_once(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("hub.reading.forking._PAUSE", 0.05)
+    (tmp_path / "deadly_forks.py").write_text("import os\nos.fork = lambda: os._exit(1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    children = Children(LIMITS)
+    children.zygote.modules.add("deadly_forks")
+    try:
+        for _ in range(6):
+            with pytest.raises(NoReaderError):
+                children.read(made(), [order("say", "fine")], lambda *_: pytest.fail("nobody read it"))
+            time.sleep(0.2)
+        assert children.zygote._failures > 1, "it started anew, and died again"
+        told = "".join(capsys.readouterr())
+        assert told.count("what came in waits") == 1
+        assert "works again" not in told
+    finally:
+        children.end()
+
+
+def test_it_is_failing_while_somebody_waits_for_a_reader(monkeypatch):
+    now = [1000.0]
+    children = Children(LIMITS)
+    monkeypatch.setattr("hub.reading.children.time.monotonic", lambda: now[0])
+    assert not children.failing()
+    children._fails("a")
+    assert not children.failing()
+    now[0] += STUCK
+    assert children.failing()
+    now[0] += FORGOTTEN
+    assert not children.failing(), "nobody has asked for long: its raws are gone, or it was paused"
+    children._fails("a")
+    assert not children.failing(), "that was another time"
+    now[0] += STUCK
+    children._fails("b")
+    assert children.failing()
 
 
 def test_a_stop_of_the_whole_service_leaves_the_ending_to_the_hub(children):

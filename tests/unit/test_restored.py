@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hub.pipeline import restored as guard
 from hub.pipeline.replay import settle_unsure
 from hub.store import Store, backup
+from hub.store.alerts import open_alerts_of
 from hub.store.cases import case, case_counter, delivery
 from hub.store.health import alert
 from hub.store.intake import message
@@ -196,6 +197,29 @@ def test_a_humans_decision_after_a_restore_holds(world, sent, mails):
     world.go(10)
     assert len(world.far.sent) == mails
     assert set(sends(world)) == {"done"}
+
+
+@pytest.mark.parametrize(("sent", "more"), [(True, 0), (False, 3)])
+def test_what_a_restore_left_unsure_is_decided_at_once(world, sent, more):
+    folder = copy_of(world)
+    for n in range(3):
+        world.mail(text="bonjour", **{"from": f"c{n}@customer.example"})
+    world.go(6)
+    assert len(world.far.sent) == 3
+    lose_and_restore(world, folder)
+    world.go(6)
+    assert len(sends(world)["unsure"]) == 3
+    store, now = world.hub.store, world.clock.now()
+    assert settle_unsure(store, now, sent=sent, expected=2) == 0
+    assert settle_unsure(store, now, sent=sent, instance="desk") == 0
+    assert settle_unsure(store, now, sent=sent, instance="support", expected=3) == 3
+    world.go(6)
+    assert len(world.far.sent) == 3 + more
+    assert set(sends(world)) == {"done"}
+    assert all(c.acknowledged_at for c in rows(world, case))
+    assert {m.state for m in rows(world, message) if m.direction == "out"} == {"sent"}
+    with store.read() as connection:
+        assert open_alerts_of(connection, "unsure") == {}
 
 
 def test_sessions_that_were_ended_do_not_come_back(world):

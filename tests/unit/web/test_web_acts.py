@@ -10,6 +10,8 @@ from flask.testing import FlaskClient
 from hub.store.cases import delivery
 from hub.store.intake import step
 from hub.store.people import audit
+from hub.store.reading_deliveries import deliveries_by_state
+from tests.unit.braid import Braid
 from tests.unit.small_hub import SmallHub
 from tests.unit.web.door import csrf
 
@@ -43,6 +45,56 @@ def test_an_unsure_delivery_is_settled(hub: SmallHub, inside: FlaskClient) -> No
     values = {"csrf_token": token, "sent": "yes", "back": "https://evil.example"}
     assert inside.post(f"/deliveries/{number}/settle", data=values).location == "/deliveries"
     assert state_of(hub, number) == "done"
+
+
+def states(hub: SmallHub, instance: str) -> dict[str, int]:
+    with hub.store.read() as connection:
+        return deliveries_by_state(connection, instance)
+
+
+def test_all_unsure_ones_of_a_list_are_settled_unless_there_are_others_by_now(
+    hub: SmallHub, inside: FlaskClient
+) -> None:
+    with hub.store.write() as connection:
+        for instance in ("many", "many", "other"):
+            Braid(connection).delivery(instance, "send", "unsure")
+    page = inside.get("/deliveries?state=unsure&instance=many").text
+    assert "Tous les envois incertains vers many (2) partent tout de suite." in page
+    assert "<option selected>many</option>" in page, "though it does not run"
+    form = next(f for f in page.split("<form")[1:] if '"/deliveries/settle"' in f)
+    values = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    assert (values["instance"], values["count"], values["sent"]) == ("many", "2", "yes")
+    values["back"] = "/deliveries?state=unsure"
+    with hub.store.write() as connection:
+        Braid(connection).delivery("many", "send", "unsure")  # while somebody looked at the page
+    inside.post("/deliveries/settle", data=values)
+    assert states(hub, "many") == {"unsure": 3}
+    assert inside.post("/deliveries/settle", data=values | {"sent": "maybe"}).status_code == 404
+    inside.post("/deliveries/settle", data={k: v for k, v in values.items() if k != "count"})
+    assert states(hub, "many") == {"unsure": 3}
+    assert inside.post("/deliveries/settle", data=values | {"count": "3"}).location == "/deliveries?state=unsure"
+    assert states(hub, "many") == {"done": 3}
+    assert states(hub, "other") == {"unsure": 1}
+    inside.post("/deliveries/settle", data=values | {"instance": "other", "count": "1", "sent": "no"})
+    assert states(hub, "other") == {"waiting": 1}
+    with hub.store.read() as connection:
+        last = connection.execute(sa.select(audit).order_by(audit.c.id.desc()).limit(2)).all()
+    assert [(one.act, one.target) for one in last] == [
+        ("delivery.all_not_sent", "other"),
+        ("delivery.all_sent", "many"),
+    ]
+
+
+def test_all_is_what_the_list_shows(hub: SmallHub, inside: FlaskClient) -> None:
+    with hub.store.write() as connection:
+        for instance in ("left", "right"):
+            Braid(connection).delivery(instance, "send", "rejected")
+    page = inside.get("/deliveries?state=rejected&instance=left").text
+    (form,) = [f for f in page.split("<form")[1:] if '"/deliveries/replay"' in f]
+    values = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    inside.post("/deliveries/replay", data=values)
+    assert states(hub, "left") == {"waiting": 1}
+    assert states(hub, "right") == {"rejected": 1}
 
 
 def test_a_kept_message_is_read_again(hub: SmallHub, inside: FlaskClient) -> None:

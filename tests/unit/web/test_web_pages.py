@@ -13,10 +13,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from hub.locale import bound, catalogue
+from hub.store.alerts import close_alert
 from hub.web.files import disposition, sanitised
 from hub.web.kept import as_text
 from hub.web.looks import value_type
-from tests.unit.braid import Braid
+from tests.unit.braid import NOON, Braid
 from tests.unit.small_hub import SmallHub
 from tests.unit.web.door import PAGES, csrf
 
@@ -54,6 +55,30 @@ def test_stored_sentences_speak_the_readers_language(inside: FlaskClient, page: 
         told = inside.get(page).text
         assert there in told
         assert gone not in told
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "shown"),
+    [
+        ("disk", "Less than 200 MB is free: nothing new is taken in.", ("plus rien de nouveau n’est", "Libérez de la place")),
+        ("disk:host-2", "Less than 200 MB is free on the host host-2: nothing new is taken in there.",
+         ("le disque de la machine host-2\u00a0:", "Libérez de la place")),
+        ("readers", "No process can be started to read what comes in: it waits.", ("lire ce qui arrive", "Vérifiez la mémoire")),
+        ("readers:host-2", "On the host host-2 no process can be started to read what comes in.",
+         ("Sur la machine host-2, aucun", "Vérifiez la mémoire")),
+    ],
+)  # fmt: skip
+def test_an_alert_says_what_to_do(
+    hub: SmallHub, inside: FlaskClient, key: str, text: str, shown: tuple[str, ...]
+) -> None:
+    with hub.store.write() as connection:
+        Braid(connection).alert(key, text)
+    inside.post("/language", data={"language": "fr", "csrf_token": csrf(inside, "/overview")})
+    page = inside.get("/overview/live").text
+    with hub.store.write() as connection:
+        close_alert(connection, key, NOON)
+    assert all(words in page for words in shown)
+    assert not any(words in inside.get("/overview/live").text for words in shown)
 
 
 @pytest.mark.parametrize(
