@@ -18,6 +18,11 @@ RED_RETRY = 60.0
 PROBE = timedelta(seconds=60)
 """How long one probe keeps others away: were it lost without an outcome, nobody would ever call again."""
 
+LATELY = timedelta(seconds=5)
+"""A far side that answered within this time is there: one failure among answers is that call's own trouble."""
+IN_A_ROW = 3
+"""Failures without an answer between them after which it is away nevertheless."""
+
 _ORDER = ("green", "amber", "red")
 
 
@@ -55,6 +60,9 @@ def bad(before: Health, now: datetime, state: str, reason: str, wait: float | No
     """
     if before.state == state and before.retry_at is not None and now < before.retry_at and wait is None:
         return before
+    there = before.state == "green" and before.seen_at is not None and now - LATELY <= before.seen_at <= now
+    if there and state == "amber" and wait is None and before.failures + 1 < IN_A_ROW:
+        return replace(before, failures=before.failures + 1)
     failures = before.failures + 1 if before.state == state else 1
     grown = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failures - 1, 20)) * rng.uniform(0.75, 1.25)
     since = before.since if before.state == state else now

@@ -62,8 +62,9 @@ class Sides:
         """The far side answered; returns the whole before and after."""
         before, now = self.whole(), self._clock.now()
         told = now < self._told_at + SEEN_EVERY and side not in self._unwritten
-        if self._known[side].state == "green" and told:
-            self._known[side] = good(self._known[side], now)
+        known = self._known[side]
+        if known.state == "green" and not known.failures and told:
+            self._known[side] = good(known, now)
         else:
             self._told_at = now
             self._changed(side, good)
@@ -72,17 +73,17 @@ class Sides:
     def bad(self, side: str, state: str, reason: str, wait: float | None) -> tuple[Health, Health, bool]:
         """It did not; returns the whole before and after, and whether this side's trouble is new."""
         before, own = self.whole(), self._known[side]
-        self._changed(side, lambda row, now: bad(row, now, state, reason, wait, self._random))
-        return before, self.whole(), (own.state, own.reason) != (state, reason)
+        # When it last answered is written down only now and then; we may know better.
+        self._changed(side, lambda row, now: bad(newest(row, own), now, state, reason, wait, self._random))
+        after = self._known[side]
+        return before, self.whole(), after.state == state and (own.state, own.reason) != (state, reason)
 
     def adopt(self, rows: Mapping[str, Health]) -> None:
         """What other processes found out. Ours is as new where it was changed since the rows were read."""
         with self._lock:
             for side, row in rows.items():
                 if side != MAKE and side not in self._unwritten:
-                    seen = self._known[side].seen_at
-                    newest = max(row.seen_at, seen) if row.seen_at and seen else row.seen_at or seen
-                    self._known[side] = replace(row, seen_at=newest)
+                    self._known[side] = newest(row, self._known[side])
 
     def _changed(self, side: str, change: Callable[[Health, datetime], Health]) -> Health | None:
         """The row after `change`; None where it stands as it was."""
@@ -103,3 +104,9 @@ class Sides:
                 self._unwritten.discard(side)
             self._known[side] = after
             return after if after != row else None
+
+
+def newest(row: Health, known: Health) -> Health:
+    """`row`, seen when either saw it last."""
+    seen = max((at for at in (row.seen_at, known.seen_at) if at is not None), default=None)
+    return replace(row, seen_at=seen)
