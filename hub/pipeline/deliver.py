@@ -36,6 +36,8 @@ TURN = 20
 """Deliveries of one lane in a row, then others have their turn."""
 PATIENCE = 10.0
 """Seconds a lane waits for its turn where an instance has a limit; longer, and the thread is given to others."""
+LOOKS = 8
+"""Tries after which a plugin that stumbles while it looks is given up: some minutes."""
 LONGEST = 300.0
 """Seconds between two tries of one delivery, at most."""
 NEEDS_CASE = ("add_message", "show")
@@ -68,6 +70,10 @@ _MARK = (
         reason="",
     )
 )
+
+
+class Stumbled(Bug):
+    """The plugin failed while it looked whether something is there: nobody knows."""
 
 
 def drain(parts: Parts, instance: Instance, lane: str) -> None:
@@ -115,8 +121,7 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
         instance.log.warning("rejected", delivery=head.id, ability=head.ability)
         return True
     except Bug as error:
-        _set_aside(parts, instance, head, f"a bug: {error}")
-        return True
+        return _plugins_bug(parts, instance, head, error)
     try:
         done(parts, instance, head, result)
     except sa.exc.IntegrityError:
@@ -168,6 +173,23 @@ def _set_aside(parts: Parts, instance: Instance, head: sa.Row[Any], reason: str)
     instance.log.warning("set aside", delivery=head.id, ability=head.ability)
 
 
+def _plugins_bug(parts: Parts, instance: Instance, head: sa.Row[Any], error: Bug) -> bool:
+    """Set it aside. Where the plugin only stumbled while it looked, it looks again, and then a human decides.
+
+    To go on with the lane at once would mean to write as if nothing were there, and open a second ticket.
+    """
+    if not isinstance(error, Stumbled):
+        _set_aside(parts, instance, head, f"a bug: {error}")
+        return True
+    if head.attempts >= LOOKS:
+        unsure(parts, head, f"a bug while the hub looked whether it is there: {error}")
+        instance.log.warning("set aside", delivery=head.id, ability=head.ability)
+        return True
+    reason = f"a bug while the hub looked whether it is there; it looks again: {error}"
+    set_state(parts, head.id, head.state, reason, due_in=2.0 ** min(head.attempts, 8), attempts=head.attempts + 1)
+    return False
+
+
 _ABILITY = {
     "save_case": "KeepsCases",
     "add_message": "AddsMessages",
@@ -186,7 +208,10 @@ def _look(instance: Instance, head: sa.Row[Any]) -> str | None:
     if not _can_look(instance) or (head.state != "sending" and not head.attempts):
         return None
     assert isinstance(instance.component, Finds)
-    return instance.call(instance.component.find, head.ability, effect_of(head))
+    try:
+        return instance.call(instance.component.find, head.ability, effect_of(head))
+    except Bug as error:
+        raise Stumbled(str(error)) from error
 
 
 def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:

@@ -21,13 +21,16 @@ from hub.store.intake import message, step
 TRIES = 5
 """How often a message that our own code or a plugin stumbles over is planned before it is set aside."""
 
+MORE = 200
+"""How many messages of the cases at hand are planned with those whose turn it is."""
+
 
 def due_plans(
     connection: Connection, now: datetime, limit: int, *where: sa.ColumnElement[bool], floods: int | None = None
 ) -> list[Any]:
     """Steps to plan (`raw_id`, `case_id`, `turn_at`): those whose turn it is, then a flood's (hub/flow.py).
 
-    `floods` is how many of these at most.
+    `floods` is how many of these at most. What else is due of the same cases comes with them.
     """
     due = (
         sa.select(step.c.raw_id, step.c.case_id, step.c.turn_at)
@@ -39,7 +42,11 @@ def due_plans(
     behind = min(limit - len(found), limit if floods is None else floods)
     if behind > 0:
         found += connection.execute(due.where(step.c.turn_at > now).limit(behind))
-    first = _not_yet(connection, now, {row.case_id for row in found if row.case_id is not None})
+    cases = {row.case_id for row in found if row.case_id is not None}
+    if cases:  # a case is planned in the order of its messages, which may not be that of its raws: see `_as_said`
+        more = due.where(step.c.case_id.in_(cases), step.c.raw_id.not_in([row.raw_id for row in found]))
+        found += connection.execute(more.limit(MORE))
+    first = _not_yet(connection, now, cases)
     return [row for row in found if row.raw_id <= first.get(row.case_id, row.raw_id)]
 
 

@@ -226,3 +226,46 @@ def test_a_voice_that_could_not_be_written_down_is_listened_to_again(world, monk
     world.mail(text=QUESTION, **{"from": "bob@customer.example"})
     world.go(30)
     assert len(world.far.sent) == 2
+
+
+def test_a_plugin_that_stumbles_while_it_looks_opens_no_second_ticket(world):
+    """The desk took the case and its answer was lost; then its plugin has a bug, and the customer writes again."""
+    answers = iter(["lost"])
+
+    def trouble(what: str) -> None:
+        if what == "find" and world.clock.now() < healed:
+            raise KeyError(what)
+
+    real = Desk.save_case
+
+    def save_case(self: Any, case: Any, effect: Any) -> str:
+        number = real(self, case, effect)
+        if next(answers, ""):
+            raise Unavailable("the answer was lost", maybe_done=True)
+        return number
+
+    healed = world.clock.now() + timedelta(seconds=8)
+    world.far.trouble = trouble
+    world.hub.instances["desk"].component.save_case = save_case.__get__(world.hub.instances["desk"].component)
+    world.mail(text=QUESTION)
+    world.go(6)
+    assert [one.state for one in rows(world, delivery, delivery.c.ability == "save_case")] == ["sending"]
+    world.mail(text="Et mon colis ?", refs=["<0@customer.example>"])
+    world.go(20)
+    assert len(world.far.tickets) == 1
+    assert {one.state for one in rows(world, delivery, delivery.c.instance == "desk")} == {"done"}
+
+
+def test_a_plugin_that_always_stumbles_while_it_looks_leaves_it_to_a_human(world, monkeypatch):
+    def trouble(what: str) -> None:
+        if what == "find":
+            raise KeyError(what)
+        if what == "save_case":
+            raise Unavailable("the answer was lost", maybe_done=True)
+
+    monkeypatch.setattr("hub.pipeline.deliver.LOOKS", 3)
+    world.far.trouble = trouble
+    world.mail(text=QUESTION)
+    world.go(20)
+    (case,) = rows(world, delivery, delivery.c.ability == "save_case")
+    assert (case.state, case.reason.partition(":")[0]) == ("unsure", "a bug while the hub looked whether it is there")
