@@ -42,7 +42,7 @@ class Flow:
 
 
 class Crowd:
-    """Whether others than a flood were here just now: then it takes one thread and small pages, else all there is.
+    """Whether others than a flood were here just now: then it takes one thread, else all there is.
 
     To be first in line is not enough. Who comes in then meets every thread at work on the flood, and all of
     them share one processor.

@@ -1,4 +1,4 @@
-"""Which raws wait to be read: instance by instance, each in the order of turns (hub/flow.py)."""
+"""Which raws wait to be read: instance by instance, each in the order in which it came."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from hub.store.intake import raw, step
 PAGE = 100
 """Messages that share a transaction: one commit costs as much as a hundred inserts."""
 
-LITTLE = 20
-"""The same of a flood that has to make room: whoever comes in meanwhile waits until it is recorded."""
-
 _WAITS = sa.and_(step.c.state == "waiting", step.c.stage == "read")
 
 
@@ -30,27 +27,23 @@ _OLDEST = (
         step.c.due_at <= sa.bindparam("now", type_=At),
         step.c.raw_id.not_in(sa.bindparam("but", expanding=True)),
     )
-    .order_by(step.c.turn_at, step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
-    .limit(sa.bindparam("most"))
+    .order_by(step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
+    .limit(PAGE)
 )
-_IN_TURN = _OLDEST.where(step.c.turn_at <= sa.bindparam("now", type_=At))
 
 
 def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any]:
     """A page of what an instance brought in and is due to be read, `but` for the raws of these ids.
 
-    Those whose turn it is; a flood when nobody else waits, and little of it while others are about.
+    In the order in which it came, whoever's turn it is: a customer's words would overtake each other where one of
+    them is a flood's and the next is not any more. What a flood has to wait for is to be planned.
     """
     now = parts.now()
-    asked = {"of": instance, "now": now, "but": list(but)}
     with parts.store.read() as connection:
-        rows = connection.execute(_IN_TURN, {**asked, "most": PAGE}).all()
-        if any(row.turn_at <= row.received_at for row in rows):  # a flood's turns come too, one by one
-            parts.crowd.came(now)
-        crowd = parts.crowd.here(now)
-        if rows and crowd:
-            return rows
-        return connection.execute(_OLDEST, {**asked, "most": LITTLE if crowd else PAGE}).all()
+        rows = connection.execute(_OLDEST, {"of": instance, "now": now, "but": list(but)}).all()
+    if any(row.turn_at <= row.received_at for row in rows):  # a flood's turns come too, one by one
+        parts.crowd.came(now)
+    return rows
 
 
 def still_waiting(parts: Parts, rows: Sequence[Any]) -> Sequence[Any]:
@@ -72,7 +65,7 @@ def instances_to_read(parts: Parts) -> list[str]:
             first = (
                 sa.select(step.c.due_at)
                 .where(_WAITS, step.c.instance == name, step.c.due_at <= parts.now())
-                .order_by(step.c.turn_at, step.c.raw_id)
+                .order_by(step.c.raw_id)
                 .limit(1)
             )
             if (at := connection.scalar(first)) is not None:
