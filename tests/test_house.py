@@ -28,6 +28,7 @@ LONGER = {
     "tests/plugins/test_push.py": "what one phone interface promises, each behaviour a test; read as a list",
     "tests/plugins/test_csv.py": "what files people save look like, each oddity a test; read as a list",
     "tests/unit/test_pipeline_more.py": "what went wrong once, each a test; grows by one with each finding",
+    "tests/unit/test_distributed.py": "what several workers must bear, each a test; grows by one with each finding",
     "tests/unit/test_config.py": "every mistake a configuration can hold; read as a list",
     "tests/unit/test_mail_read.py": "every oddity of a mail; read as a list",
     "tests/unit/test_cli.py": "every command, each a test; read as a list",

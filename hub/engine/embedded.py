@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from hub.engine.polling import Polling
 from hub.engine.telling import Telling
 from hub.log import logger
-from hub.pipeline.deliver import Room, drain, due_lanes
+from hub.pipeline.deliver import drain
+from hub.pipeline.due import Room, due_lanes
 from hub.pipeline.next import due_plans, plan_raws
 from hub.pipeline.parts import Parts
 from hub.pipeline.read import tell_readers

@@ -11,13 +11,10 @@ here in state "waiting", and everything else goes on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from hub.instances import Bug, Instance, TooSoon
 from hub.pipeline.call import call_ability, effect_of
@@ -266,67 +263,3 @@ def _may_speak(parts: Parts, head: sa.Row[Any]) -> bool | None:
     with parts.store.write() as connection:
         withdraw_acknowledgement(connection, head.case_id, silent)
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class DueLane:
-    """A lane whose head is due; `behind`: its turn is not yet, others go first (hub/flow.py)."""
-
-    name: str
-    instance: str
-    behind: bool = False
-
-
-def due_lanes(connection: Connection, parts: Parts, room: Mapping[str, Room]) -> list[DueLane]:
-    """Lanes whose head is due; of each instance and state as many as there is `room` for.
-
-    No more, and those that were interrupted first: what is handed to threads has had its turn, and whoever comes
-    later waits behind it.
-
-    Each instance is asked for by itself, so that a backlog of one hides no other, and only the head of
-    a lane counts: what stands behind a head that waits is not due, whatever its own time says.
-    """
-    found: dict[str, DueLane] = {}
-    for name, free in room.items():
-        for state in reversed(OPEN):
-            for one in _heads(connection, name, state, parts.now(), free):
-                found.setdefault(one.name, one)
-    return list(found.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How many lanes an instance's threads can take now, and how many of these may be a flood's."""
-
-    lanes: int
-    floods: int
-
-
-_earlier = delivery.alias()
-_due = sa.select(delivery.c.lane).where(
-    delivery.c.instance == sa.bindparam("of"),
-    delivery.c.state == sa.bindparam("is"),
-    delivery.c.due_at <= sa.bindparam("now", type_=At),
-    ~sa.exists().where(_earlier.c.lane == delivery.c.lane, _earlier.c.state.in_(OPEN), _earlier.c.id < delivery.c.id),
-)
-_IN_TURN = (
-    _due.where(delivery.c.turn_at <= sa.bindparam("now", type_=At))
-    .order_by(delivery.c.turn_at, delivery.c.id)
-    .limit(sa.bindparam("most"))
-)
-_BEHIND = (
-    _due.where(delivery.c.turn_at > sa.bindparam("now", type_=At))
-    .order_by(delivery.c.due_at, delivery.c.id)
-    .limit(sa.bindparam("most"))
-)
-
-
-def _heads(connection: Connection, instance: str, state: str, now: datetime, room: Room) -> list[DueLane]:
-    """Lanes of an instance whose head is due: those whose turn it is, then a flood's."""
-    asked = {"of": instance, "is": state, "now": now}
-    found = [DueLane(lane, instance) for lane in connection.scalars(_IN_TURN, {**asked, "most": room.lanes})]
-    behind = min(room.lanes - len(found), room.floods)
-    if behind > 0:
-        lanes = connection.scalars(_BEHIND, {**asked, "most": behind})
-        found += [DueLane(lane, instance, behind=True) for lane in lanes]
-    return found

@@ -6,7 +6,6 @@ import random
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from hub.circuit import IN_A_ROW, LATELY, Health, bad, good
 from hub.config import Section, SectionOptions
 from hub.instances import Bug, Instance, Lend
 from hub.log import configure, logger
@@ -300,24 +298,3 @@ def test_an_alert_is_raised_once_closed_once_and_raised_anew(store):
         assert raise_alert(connection, "one", "Something is wrong.", START)
         rows = connection.execute(sa.select(alert.c.key, alert.c.closed_at).order_by(alert.c.id)).all()
     assert [(key, closed is None) for key, closed in rows] == [("one", False), ("two", True), ("one", True)]
-
-
-def test_a_far_side_that_answered_lately_is_away_after_three_failures_in_a_row():
-    dice, health = random.Random(1), good(Health("green", START), START)
-    for _ in range(IN_A_ROW - 1):
-        health = bad(health, START + timedelta(seconds=1), "amber", "a timeout", None, dice)
-        assert (health.state, health.retry_at) == ("green", None)
-    assert bad(health, START + timedelta(seconds=1), "amber", "a timeout", None, dice).state == "amber"
-    assert good(health, START + timedelta(seconds=2)).failures == 0
-
-
-@pytest.mark.parametrize(
-    ("state", "wait", "later"),
-    [("amber", None, LATELY.total_seconds() + 1), ("amber", 30.0, 1), ("red", None, 1)],
-    ids=["silent for a while", "it says when", "a wrong password"],
-)
-def test_one_failure_is_enough_where_there_is_no_doubt(state, wait, later):
-    health = good(Health("green", START), START)
-    after = bad(health, START + timedelta(seconds=later), state, "why", wait, random.Random(1))
-    assert after.state == state
-    assert after.waits(START + timedelta(seconds=later))

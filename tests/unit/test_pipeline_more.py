@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from hub.engine.embedded import AHEAD
 from hub.log import configure
-from hub.pipeline import deliver, enrich, plan
+from hub.pipeline import deliver, due, enrich, plan
 from hub.pipeline.accept import accept
 from hub.pipeline.parts import Parts
 from hub.pipeline.replay import replay_raw, settle_unsure
@@ -281,9 +281,9 @@ def _owe(world: World, instance: str, lane: str, count: int, due: float = 0.0, *
 
 
 def _due(world: World, lanes: int = 8, floods: int = 8) -> dict[str, str]:
-    room = dict.fromkeys(world.hub.instances, deliver.Room(lanes, floods))
+    room = dict.fromkeys(world.hub.instances, due.Room(lanes, floods))
     with world.hub.store.read() as connection:
-        return {one.name: one.instance for one in deliver.due_lanes(connection, world.hub.parts, room)}
+        return {one.name: one.instance for one in due.due_lanes(connection, world.hub.parts, room)}
 
 
 def test_a_backlog_of_one_instance_hides_no_other(world):
