@@ -17,7 +17,7 @@ from hub.engine.polling import Polling
 from hub.engine.telling import Telling
 from hub.log import logger
 from hub.pipeline.deliver import drain
-from hub.pipeline.due import Room, due_lanes
+from hub.pipeline.due import Capacity, due_lanes
 from hub.pipeline.next import due_plans, plan_raws
 from hub.pipeline.parts import Parts
 from hub.pipeline.read import tell_readers
@@ -163,21 +163,21 @@ class Embedded:
         plan_raws(self.parts, self.answers, raw_ids)
 
     def _start_lanes(self) -> None:
-        room = {one.id: self._room(one.id) for one in self.parts.instances.values() if not one.waits()}
+        free = {one.id: self._capacity(one.id) for one in self.parts.instances.values() if not one.waits()}
         with self.parts.store.read() as connection:
-            lanes = due_lanes(connection, self.parts, {name: free for name, free in room.items() if free.lanes})
+            lanes = due_lanes(connection, self.parts, {name: some for name, some in free.items() if some.lanes})
         for lane in lanes:
-            if self._room(lane.instance).lanes:
+            if self._capacity(lane.instance).lanes:
                 instance = self.parts.instances[lane.instance]
                 work = drain, self.parts, instance, lane.name
                 self._submit(self._drainers[instance.id], f"lane/{lane.name}", *work, behind=lane.behind)
 
-    def _room(self, name: str) -> Room:
+    def _capacity(self, name: str) -> Capacity:
         """What the instance's threads can take beside what they have."""
         with self._lock:
             handed = sum(key.startswith(f"lane/{name}/") for key in self._busy)
         left = max(0, AHEAD * self._drainers[name].size - handed)
-        return Room(left, self._floods(f"lane/{name}/", left))
+        return Capacity(left, self._floods(f"lane/{name}/", left))
 
     def _submit(
         self, threads: Executor, key: str, function: Callable[..., None], *args: object, behind: bool = False

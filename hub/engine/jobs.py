@@ -25,7 +25,7 @@ from sqlalchemy.engine import Connection
 from hub.store import Store, alone
 from hub.store.lanes import Lane, free_lanes, lane, lost_lanes, open_lanes
 from hub.store.notes import get_note, set_note
-from hub.store.postgresql import noticing, settings
+from hub.store.postgresql import notice_statement, noticing
 
 TASK = "tresse.drain"
 SCHEMA = "procrastinate.schema"
@@ -187,7 +187,7 @@ class OneListener(PsycopgConnector):
 
 
 async def _noticed(connection: psycopg.AsyncConnection[Any]) -> None:
-    await connection.execute(settings())
+    await connection.execute(notice_statement())
     await connection.commit()
 
 

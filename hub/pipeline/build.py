@@ -34,7 +34,7 @@ _earlier = (
     .correlate(case, identity)
     .scalar_subquery()
 )
-# Made once: putting a statement together costs twice what asking it does, and these are asked for each delivery.
+# Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
 _CASE = (
     sa.select(
         case,

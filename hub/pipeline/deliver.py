@@ -41,7 +41,7 @@ NEEDS_CASE = ("add_message", "show")
 """Abilities that need the case to exist over there."""
 
 
-# Made once: putting a statement together costs twice what asking it does.
+# Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
 _HEAD = (
     sa.select(delivery, case.c.number, case_ref.c.remote_id.label("there"), message.c.message_id.label("cause"))
     .outerjoin(case, case.c.id == delivery.c.case_id)

@@ -25,15 +25,15 @@ class DueLane:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Capacity:
     """How many lanes an instance's threads can take now, and how many of these may be a flood's."""
 
     lanes: int
     floods: int
 
 
-def due_lanes(connection: Connection, parts: Parts, room: Mapping[str, Room]) -> list[DueLane]:
-    """Lanes whose head is due; of each instance and state as many as there is `room` for.
+def due_lanes(connection: Connection, parts: Parts, free: Mapping[str, Capacity]) -> list[DueLane]:
+    """Lanes whose head is due; of each instance and state as many as its threads are `free` for.
 
     No more, and those that were interrupted first: what is handed to threads has had its turn, and whoever comes
     later waits behind it.
@@ -42,9 +42,9 @@ def due_lanes(connection: Connection, parts: Parts, room: Mapping[str, Room]) ->
     a lane counts: what stands behind a head that waits is not due, whatever its own time says.
     """
     found: dict[str, DueLane] = {}
-    for name, free in room.items():
+    for name, capacity in free.items():
         for state in reversed(OPEN):
-            for one in _heads(connection, name, state, parts.now(), free):
+            for one in _heads(connection, name, state, parts.now(), capacity):
                 found.setdefault(one.name, one)
     return list(found.values())
 
@@ -68,11 +68,11 @@ _BEHIND = (
 )
 
 
-def _heads(connection: Connection, instance: str, state: str, now: datetime, room: Room) -> list[DueLane]:
+def _heads(connection: Connection, instance: str, state: str, now: datetime, capacity: Capacity) -> list[DueLane]:
     """Lanes of an instance whose head is due: those whose turn it is, then a flood's."""
     asked = {"of": instance, "is": state, "now": now}
-    found = [DueLane(lane, instance) for lane in connection.scalars(_IN_TURN, {**asked, "most": room.lanes})]
-    behind = min(room.lanes - len(found), room.floods)
+    found = [DueLane(lane, instance) for lane in connection.scalars(_IN_TURN, {**asked, "most": capacity.lanes})]
+    behind = min(capacity.lanes - len(found), capacity.floods)
     if behind > 0:
         lanes = connection.scalars(_BEHIND, {**asked, "most": behind})
         found += [DueLane(lane, instance, behind=True) for lane in lanes]

@@ -50,7 +50,7 @@ def due_plans(
     return [row for row in found if row.raw_id <= first.get(row.case_id, row.raw_id)]
 
 
-# Made once: putting a statement together costs twice what asking it does, and these are asked for each message.
+# Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
 _waiting = (
     sa.select(step.c.raw_id, step.c.due_at)
     .where(step.c.state == "waiting", step.c.stage == "plan")

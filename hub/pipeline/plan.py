@@ -34,7 +34,7 @@ _LATE = (60, 600, 3600, 21600)
 """Seconds after which a source of facts that was away is asked again."""
 
 
-# Made once: putting a statement together costs twice what asking it does, and these are asked for each message.
+# Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
 _TODO = (
     sa.select(
         step,
@@ -74,7 +74,7 @@ _NUMBERS = sa.select(message_order.c.number).where(message_order.c.message_id ==
 _CASES = (
     sa.select(case)
     .where(case.c.id.in_(sa.bindparam("of", expanding=True)))
-    .order_by(case.c.id)  # two that lock the same cases never wait for each other
+    .order_by(case.c.id)  # in one order, so that two who lock several never wait for each other in a ring
     .with_for_update()
 )
 _FINISHED = sa.delete(step).where(step.c.raw_id == sa.bindparam("of"))
@@ -95,7 +95,7 @@ def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
         todo = connection.execute(_TODO, {"of": raw_id}).one_or_none()
         if todo is None:
             return
-        if todo.turn_at <= todo.received_at:
+        if todo.turn_at <= todo.received_at:  # another worker may have read it: this one hears of it here
             parts.crowd.came(parts.now())
         said = connection.execute(_SAID, {"of": raw_id}).all()
         happened = connection.scalars(_HAPPENED, {"of": raw_id}).all() if todo.happened else []

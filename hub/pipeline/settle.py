@@ -17,7 +17,7 @@ from hub.store.cases import case, case_ref, delivery
 from hub.store.intake import message, message_ref, step
 from hub.store.lanes import OPEN, read_lane
 
-# Made once: putting a statement together costs twice what asking it does, and these are asked for each delivery.
+# Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
 _DONE = (
     sa.update(delivery)
     .where(delivery.c.id == sa.bindparam("of"))

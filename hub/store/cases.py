@@ -18,6 +18,7 @@ case = sa.Table(
     sa.Column("proof", sa.String(10), nullable=False),
     sa.Column("queue", sa.String(80), nullable=False, server_default=""),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    # Raised with the customer's words. Workers of before decision 12 read it, and may run beside ours in an upgrade.
     sa.Column("version", sa.Integer, nullable=False, server_default="0"),
     sa.Column("opened_at", At, nullable=False),
     sa.Column("changed_at", At, nullable=False),

@@ -72,19 +72,12 @@ def lanes_of_raws(connection: Connection, raw_ids: Collection[int]) -> list[Lane
     return [plan_lane(row.case_id, row.raw_id, behind=row.turn_at > row.due_at) for row in connection.execute(waiting)]
 
 
-def lanes_of_deliveries(connection: Connection, *where: sa.ColumnElement[bool]) -> list[Lane]:
-    """The lanes of the open deliveries that are meant."""
-    query = sa.select(delivery.c.lane, sa.func.min(delivery.c.turn_at) > sa.func.min(delivery.c.due_at))
-    rows = connection.execute(query.where(delivery.c.state.in_(OPEN), *where).group_by(delivery.c.lane))
-    return [out_lane(name, behind=bool(behind)) for name, behind in rows]
-
-
 def open_lanes(connection: Connection, lanes: Iterable[Lane], now: datetime) -> list[Lane]:
     """Note that there is work; returns the lanes that have no job yet and are marked as having one now.
 
     The caller defers those jobs in the same transaction. A flood's lanes get none here: they are due, and
     `take_due` takes as many of them as there is room for. In the order of their keys, so that two writers
-    never wait for each other.
+    never wait for each other in a ring.
     """
     rows = [
         {"key": one.key, "queue": one.queue, "due_at": now, "behind": one.behind, "live": not one.behind}
@@ -108,7 +101,7 @@ def _each_once(lanes: Iterable[Lane]) -> list[Lane]:
     return sorted({one.key: one for one in sorted(lanes, key=lambda o: o.behind, reverse=True)}.values())
 
 
-# Made once: putting a statement together costs twice what asking it does, and these are asked for each job.
+# Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
 _of: sa.BindParameter[Any] = sa.bindparam("of")
 _first_step = sa.select(sa.func.min(step.c.due_at)).where(step.c.state == "waiting")
 _NEXT_READ = _first_step.where(step.c.stage == READ, step.c.instance == _of)
@@ -176,6 +169,8 @@ def take_due(
 
 
 def _due(connection: Connection, queues: Collection[str], now: datetime, limit: int, *, behind: bool) -> list[str]:
+    if limit <= 0:
+        return []
     due = (
         sa.select(lane.c.key)
         .where(
@@ -185,7 +180,7 @@ def _due(connection: Connection, queues: Collection[str], now: datetime, limit: 
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return list(connection.scalars(due)) if limit > 0 else []
+    return list(connection.scalars(due))
 
 
 def lost_lanes(connection: Connection, now: datetime, limit: int = 1000) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from hub.store.health import note
 from hub.store.session import upsert
 
-# Made once: it is asked for each message.
+# Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
 _VALUE = sa.select(note.c.value).where(note.c.key == sa.bindparam("of"))
 
 

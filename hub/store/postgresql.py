@@ -54,13 +54,13 @@ def noticing(url: sa.URL) -> dict[str, int]:
     return {name: value for name, value in NOTICE.items() if name not in url.query}
 
 
-def settings() -> bytes:
-    """`NOTICED` as a statement."""
+def notice_statement() -> bytes:
+    """What a new connection says first, so that the server notices as `NOTICED` has it."""
     return "; ".join(f"SET {name} = {value}" for name, value in NOTICED.items()).encode()
 
 
 def _noticed(connection: Any, _record: Any) -> None:
-    connection.execute(settings())
+    connection.execute(notice_statement())
     connection.commit()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from hub.store import Store
 from tests import databases
+from tests.unit.braid import open_store
 
 BOTH = {
     "test_access",
@@ -49,3 +52,11 @@ def kind_of_database(request: pytest.FixtureRequest) -> Iterator[str]:
         databases.on_postgresql(made, lanes=kind == "lanes")
     yield kind
     databases.on_postgresql(None)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty database with all tables."""
+    made = open_store(tmp_path)
+    yield made
+    made.close()

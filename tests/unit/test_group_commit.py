@@ -23,18 +23,10 @@ from hub.pipeline.troubles import Troubles
 from hub.sdk import Page, Raw
 from hub.store.intake import cursor, raw
 from hub.threads import Threads
-from tests.unit.braid import open_store
 from tests.unit.pushing import Commits, Sender, await_, gathered, kept, one, push, steps
 from tests.world import Inline, World
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(tmp_path) -> Iterator[Any]:
-    store = open_store(tmp_path)
-    yield store
-    store.close()
 
 
 @pytest.fixture

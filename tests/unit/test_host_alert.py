@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,17 +16,9 @@ from hub.store import Store
 from hub.store.alerts import raise_alert
 from hub.store.backlog import alerts_by_kind
 from hub.store.health import alert, note
-from tests.unit.braid import open_store
 from tests.world import ToldClock
 
 FULL = "Less than 200 MB is free on the host {}: nothing new is taken in there."
-
-
-@pytest.fixture
-def store(tmp_path) -> Iterator[Store]:
-    found = open_store(tmp_path)
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Answers: their files, their rows, and what agents are offered (hub/knowledge)."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -52,15 +51,6 @@ language = "en-GB"
 title = "How do I return an item?"
 text = "You have thirty days."
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(database_url(tmp_path, "tresse.db"))
-    with made.write() as connection:
-        metadata.create_all(connection)
-    yield made
-    made.close()
 
 
 def write(folder: Path, text: str, name: str = "answers.csv") -> Path:

@@ -8,14 +8,7 @@ from hub.pipeline.receive import Overtaken, read_cursor, receive
 from hub.sdk import Page, Raw
 from hub.store.intake import raw
 from hub.store.leases import LONG, free_leases, lease_is_free, renew_leases, take_lease
-from tests.unit.braid import NOON, open_store
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = open_store(tmp_path)
-    yield store
-    store.close()
+from tests.unit.braid import NOON
 
 
 def take(store, owner, now=NOON):

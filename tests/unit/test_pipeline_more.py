@@ -281,9 +281,9 @@ def _owe(world: World, instance: str, lane: str, count: int, due: float = 0.0, *
 
 
 def _due(world: World, lanes: int = 8, floods: int = 8) -> dict[str, str]:
-    room = dict.fromkeys(world.hub.instances, due.Room(lanes, floods))
+    free = dict.fromkeys(world.hub.instances, due.Capacity(lanes, floods))
     with world.hub.store.read() as connection:
-        return {one.name: one.instance for one in due.due_lanes(connection, world.hub.parts, room)}
+        return {one.name: one.instance for one in due.due_lanes(connection, world.hub.parts, free)}
 
 
 def test_a_backlog_of_one_instance_hides_no_other(world):
