@@ -179,10 +179,10 @@ def _plugins_bug(parts: Parts, instance: Instance, head: sa.Row[Any], error: Bug
         _set_aside(parts, instance, head, f"a bug: {error}")
         return True
     if head.attempts >= LOOKS:
-        unsure(parts, head, f"a bug while the hub looked whether it is there: {error}")
+        unsure(parts, head, f"the hub could not find out whether it is there: a bug: {error}")
         instance.log.warning("set aside", delivery=head.id, ability=head.ability)
         return True
-    reason = f"a bug while the hub looked whether it is there; it looks again: {error}"
+    reason = f"nobody knows yet whether it is there; the hub looks again: a bug: {error}"
     set_state(parts, head.id, head.state, reason, due_in=2.0 ** min(head.attempts, 8), attempts=head.attempts + 1)
     return False
 

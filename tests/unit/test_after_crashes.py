@@ -268,4 +268,4 @@ def test_a_plugin_that_always_stumbles_while_it_looks_leaves_it_to_a_human(world
     world.mail(text=QUESTION)
     world.go(20)
     (case,) = rows(world, delivery, delivery.c.ability == "save_case")
-    assert (case.state, case.reason.partition(":")[0]) == ("unsure", "a bug while the hub looked whether it is there")
+    assert (case.state, case.reason.partition(":")[0]) == ("unsure", "the hub could not find out whether it is there")
