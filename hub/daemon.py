@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from types import FrameType
 
 import waitress
 from flask import Flask
+from waitress import wasyncore
 
 from hub import log
 from hub.app import Hub, open_hub, open_store
@@ -41,8 +43,14 @@ class Web:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take no new requests."""
-        self._server.close()
+        """Take no new requests, and let those at work end (3 s)."""
+        # Sockets are closed in the thread that waits for them; closed from here, it would stumble over them.
+        in_its_thread = self._server.trigger.pull_trigger
+        in_its_thread(lambda: wasyncore.dispatcher.close(self._server))
+        self._server.task_dispatcher.shutdown(timeout=3)
+        with contextlib.suppress(OSError):  # heard already, and the pipe that tells it closed
+            in_its_thread(lambda: wasyncore.close_all(self._server._map, ignore_all=True))  # noqa: SLF001  # has no other name
+        self._thread.join(1)
 
 
 def listen_on(host: str, port: int) -> socket.socket:
