@@ -82,6 +82,7 @@ class Far:
         command = [sys.executable, "-m", "tests.campaign.far", str(self.port), str(self.log), str(seed)]
         self._process = subprocess.Popen(command, cwd=ROOT)
         self._http = requests.Session()
+        self._read, self._owed, self._shown = 0, set[tuple[str, str]](), set[tuple[str, str]]()
         wait_for(lambda: answers(self.port), 20, "the far side")
 
     def mood(self, at: str, **mood: Any) -> None:
@@ -105,15 +106,21 @@ class Far:
 
     def missing(self, desks: Mapping[str, Collection[str]]) -> int:
         """How many answers are not shown yet, of those that each desk is owed for the messages of its feeds."""
-        written: list[tuple[str, str]] = []
-        shown = set()
-        for line in self.lines():
+        for line in self._news():
             if line["e"] == "wrote":
-                written.append((line["feed"], line["mark"]))
+                self._owed |= {(f"desk/{desk}", line["mark"]) for desk, feeds in desks.items() if line["feed"] in feeds}
             elif line["e"] == "effect" and line["what"] == "show":
-                shown.add((line["at"], line["mark"]))
-        owed = {(f"desk/{desk}", mark) for desk, feeds in desks.items() for feed, mark in written if feed in feeds}
-        return len(owed - shown)
+                self._shown.add((line["at"], line["mark"]))
+        return len(self._owed - self._shown)
+
+    def _news(self) -> Iterator[dict[str, Any]]:
+        """What was written down since the last look: a long campaign's log is not read twice a second from its start."""
+        with self.log.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                if line.endswith(b"\n"):
+                    self._read += len(line)
+                    yield json.loads(line)
 
     def close(self) -> None:
         self._http.close()

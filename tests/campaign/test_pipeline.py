@@ -16,15 +16,15 @@ SECTIONS = """
 [channels.mail]
 use = "feed"
 url = "FAR"
-threads = 4
+threads = 8
 [crm.keyed]
 use = "ledger"
 url = "FAR"
-threads = 4
+threads = 8
 [crm.searched]
 use = "ledger"
 url = "FAR"
-threads = 4
+threads = 8
 """
 DESKS = {"keyed": ["mail"], "searched": ["mail"]}
 
@@ -51,7 +51,7 @@ def test_three_workers_long(postgres):
 
 def _moods(place: Place) -> None:
     for at in ("desk/keyed", "desk/searched", "send/mail"):
-        place.far.mood(at, fail=0.2, delay=(0.02, 0.3), keyed=at != "desk/searched")
+        place.far.mood(at, fail=0.2, delay=(0.01, 0.15), keyed=at != "desk/searched")
 
 
 def _embedded(messages: int, kills: int) -> None:
