@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 # Test files run at the same time; each process has servers of its own.
 AT_ONCE ?= 2
+# Folder by folder, which begins with the longest; by itself xdist would keep them for the end, one after the other.
+SHORT := -m "not campaign" -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 PINS := pyproject.toml requirements/install requirements/run.txt requirements/postgres.txt requirements/dev.txt
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs pictures bench campaign servers lock clean
+.PHONY: help demo test lint format docs pictures bench campaign rehearsal servers lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -17,7 +19,7 @@ demo: $(VENV)/run.stamp  ## start the hub with an invented shop, in its own envi
 	$(BIN)/tresse demo $(DEMO)
 
 test: lint servers  ## everything CI runs: lint, types, layers, all tests with real servers
-	$(BIN)/pytest -m "not campaign" -n $(AT_ONCE) --dist loadfile $(PYTEST)
+	$(BIN)/pytest $(SHORT) $(PYTEST)
 
 lint: $(VENV)/dev.stamp  ## ruff, mypy --strict, import layers
 	$(BIN)/ruff check .
@@ -35,7 +37,7 @@ docs: $(VENV)/dev.stamp  ## write docs/reference from the code
 pictures: $(VENV)/dev.stamp servers  ## take the README's picture from the demo
 	$(BIN)/python docs/images/take.py
 
-bench: $(VENV)/dev.stamp servers  ## figures: intake and webhooks beside their floors, both engines, timeline reads
+bench: $(VENV)/dev.stamp servers  ## figures: intake and webhooks beside their floors, both engines with their backlogs, timeline reads (hours)
 	$(BIN)/python -m bench.intake $(BENCH)
 	$(BIN)/python -m bench.webhook
 	$(BIN)/python -m bench.engines
@@ -43,6 +45,9 @@ bench: $(VENV)/dev.stamp servers  ## figures: intake and webhooks beside their f
 
 campaign: $(VENV)/dev.stamp servers  ## the long tests, an hour and more: hundreds of crashes, a thousand seeds
 	$(BIN)/pytest -m campaign -s $(PYTEST)
+
+rehearsal: $(VENV)/dev.stamp servers  ## the campaign in its short versions, as `make test` runs them (three minutes)
+	$(BIN)/pytest $(SHORT) tests/campaign tests/sim tests/story/test_restore.py $(PYTEST)
 
 servers: $(VENV)/dev.stamp  ## install the Debian packages the tests use (as root)
 	$(BIN)/python -m tests.servers.install

@@ -1,153 +1,34 @@
 """What a message costs from its bytes to its last delivery: embedded, and distributed with 1, 2 and 4 workers.
 
-    python -m bench.engines [--messages 2000] [--rounds 3] [--backlogs 1000,10000,100000] [--json]
+    python -m bench.engines [--messages 2000] [--rounds 3] [--backlogs 1000,10000,100000]
+                            [--drain 100000] [--json]
 
 The far sides are empty functions, so that nothing but the hub, its engine and its database is measured:
 each message is kept, read, recorded, planned, answered with suggestions' steps left out, and owed to a desk
 (a case and a note). CPU is that of all hub processes and, for PostgreSQL, of the server's. The second table
-asks what a message costs while many others wait: 1,000 of them are worked through with so many in line.
+asks what a message costs while many others wait: 1,000 of them are worked through with so many in line. Then a
+whole backlog is drained, which takes the longest: `--drain 0` leaves that out, `--backlogs ""` the second table.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
-import random
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from hub.sdk import CRM, Channel, Direction, Event, Identity, Message, Page, Proof, Raw, Settings
+from bench.pile import CONFIG, POSTGRES, fill
 
-PAGE = 100
 PORTION = 1000
 """How many messages are worked through with a backlog behind them."""
-
-CONFIG = """
-[hub]
-data = "{folder}/var"
-languages = ["fr", "en"]
-[log]
-level = "warning"
-[acknowledge]
-by = "nobody"
-[channels.pile]
-use = "pile"
-[crm.sink]
-use = "sink"
-threads = 4
-"""
-POSTGRES = """
-[database]
-url = "{url}"
-[engine]
-kind = "{kind}"
-"""
-
-
-class Nothing(Settings):
-    """No settings."""
-
-
-class Pile(Channel[Nothing]):
-    """Messages as JSON."""
-
-    name = "pile"
-    settings_model = Nothing
-
-    def check(self) -> None: ...
-
-    def read(self, raw: Raw) -> list[Message | Event]:
-        said = json.loads(raw.data)
-        who = Identity("email", said["from"])
-        return [
-            Message(
-                direction=Direction.IN,
-                sender=who,
-                customer=who,
-                at=self.context.now(),
-                subject="Colis",
-                text=said["text"],
-                reply=said["text"],
-                proof=Proof.CLAIMED,
-                message_id=said["id"],
-                content_key=said["id"],
-            )
-        ]
-
-
-class Sink(CRM[Nothing]):
-    """A desk that takes everything at once."""
-
-    name = "sink"
-    settings_model = Nothing
-    settle: ClassVar[float] = 1.0
-
-    def check(self) -> None: ...
-
-    def save_case(self, case: Any, effect: Any) -> str:
-        return str(case.number)
-
-    def show(self, case: Any, suggestions: Any, effect: Any) -> str:
-        return "shown"
-
-    def find(self, ability: str, effect: Any) -> str | None:
-        return None
-
-
-def opened(path: Path, *, engine: bool) -> Any:
-    """A hub with these far sides."""
-    from hub.app import open_hub
-    from hub.config import load
-    from hub.registry import Registry
-
-    # By a name that a reader's process can import: here the module may be called __main__.
-    own = importlib.import_module("bench.engines")
-    registry = Registry(_components={("channels", "pile"): own.Pile, ("crm", "sink"): own.Sink})
-    return open_hub(load(path), engine=engine, registry=registry)
-
-
-def fill(path: Path, count: int) -> dict[str, float]:
-    """Keep `count` messages, in pages as a poll brings them."""
-    from hub.pipeline.receive import receive
-
-    rnd, hub = random.Random(3), opened(path, engine=False)
-    words = "Bonjour, je vous écris au sujet de ma commande, qui tarde un peu. " * 8
-    begun, spent = time.perf_counter(), time.process_time()
-    for first in range(0, count, PAGE):
-        raws = []
-        for n in range(first, min(first + PAGE, count)):
-            said = {"id": f"<{n}@bench>", "from": f"c{rnd.randrange(count)}@post.example", "text": words}
-            raws.append(Raw(str(n), json.dumps(said).encode()))
-        receive(hub.store, "pile", Page(tuple(raws), {"n": first}), hub.clock.now(), "poll", flow=hub.parts.flow)
-    figures = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - spent}
-    hub.stop()
-    return figures
-
-
-def work(path: Path) -> None:
-    """One engine process, until it is told to end."""
-    hub, ended = opened(path, engine=True), threading.Event()
-    import signal
-
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    hub.start()
-    print("ready", flush=True)
-    ended.wait()
-    hub.stop()
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps({"cpu": own.ru_utime + own.ru_stime, "rss": own.ru_maxrss / 1024}), flush=True)
-    os._exit(0)
 
 
 def delivered(store: Any) -> int:
@@ -178,8 +59,14 @@ def server_cpu(server: Any) -> float:
     return total / ticks
 
 
-def one_run(kind: str, workers: int, count: int, portion: int, server: Any) -> dict[str, float]:
-    """Fill, then let `workers` processes work through `portion` of `count` messages."""
+def one_run(
+    kind: str, workers: int, count: int, portion: int, server: Any, seen: Callable[[float, float], None] | None = None
+) -> dict[str, float]:
+    """Fill, then let `workers` processes work through `portion` of `count` messages.
+
+    `seen` hears now and then how many messages are done, and after how many seconds. Raises TimeoutError
+    where no message is done in a minute.
+    """
     with tempfile.TemporaryDirectory(prefix="tresse-bench-") as name:
         path = Path(name) / "hub.toml"
         url = server.new_hub_database() if server is not None else ""
@@ -191,28 +78,61 @@ def one_run(kind: str, workers: int, count: int, portion: int, server: Any) -> d
         store = connect(load(path))
         before = server_cpu(server)
         with running(path, workers) as processes:
-            begun = time.perf_counter()
-            while (done := delivered(store)) < 2 * portion:
-                if time.perf_counter() - begun > 1800:
-                    raise TimeoutError(f"{done} of {2 * portion} deliveries after half an hour")
-                time.sleep(0.05)
+            begun = moved = time.perf_counter()
+            done = 0.0
+            while done < portion:
+                time.sleep(0.05 if portion <= PORTION * 10 else 1.0)  # to count much costs much
+                at, last = time.perf_counter(), done
+                done = delivered(store) / 2
+                moved = at if done > last else moved
+                if at - moved > 60:
+                    raise TimeoutError(f"{done:g} of {portion} messages, and none in the last minute")
+                if seen is not None:
+                    seen(done, at - begun)
             wall = time.perf_counter() - begun
-            last = [ended(one) for one in processes]
+            words = [ended(one) for one in processes]
         done = delivered(store) / 2
         store.close()
-        cpu = sum(one["cpu"] for one in last) + server_cpu(server) - before
+        cpu = sum(one["cpu"] for one in words) + server_cpu(server) - before
         return {
             "intake_per_s": count / intake["wall"],
             "per_s": portion / wall,
             "cpu_ms": 1000 * cpu / done,
-            "rss": max(one["rss"] for one in last),
+            "rss": max(one["rss"] for one in words),
         }
+
+
+class Tenths:
+    """How fast each tenth of a backlog was worked through; said as it goes."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._last = count, (0.0, 0.0)
+        self.rates: list[float] = []
+
+    def __call__(self, done: float, seconds: float) -> None:
+        if done >= self._count * (len(self.rates) + 1) / 10:
+            more, took = done - self._last[0], seconds - self._last[1]
+            self._last = done, seconds
+            self.rates.append(round(more / took, 1))
+            print(f"  {done:,.0f} of {self._count:,} done, {self.rates[-1]:.1f}/s", file=sys.stderr)
+
+
+def drain(count: int, server: Any) -> dict[str, Any]:
+    """The whole backlog, on either engine."""
+    found = {}
+    for name, workers in (("embedded", 1), ("distributed, 2 workers", 2)):
+        print(f"{name}, {count:,} drained ...", file=sys.stderr)
+        tenths = Tenths(count)
+        base = None if name == "embedded" else server
+        run = one_run(name.partition(",")[0], workers, count, count, base, tenths)
+        found[name] = {**{key: round(value, 2) for key, value in run.items()}, "tenths_per_s": tenths.rates}
+    return found
 
 
 @contextmanager
 def running(path: Path, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
     """So many engine processes, ready."""
-    command = [sys.executable, "-m", "bench.engines", "--work", str(path)]
+    command = [sys.executable, "-m", "bench.pile", str(path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(workers)]
     try:
         for one in processes:
@@ -258,13 +178,24 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                     base = None if name == "embedded" else server
                     run = one_run(name.partition(",")[0], 1, waiting, min(PORTION, waiting), base)
                     behind.setdefault(f"{name}, {waiting:,} waiting", []).append(run)
-    return {"engines": {n: medians(r) for n, r in runs.items()}, "backlog": {n: medians(r) for n, r in behind.items()}}
+        drained = drain(options.drain, server) if options.drain else {}
+    return {
+        "engines": {n: medians(r) for n, r in runs.items()},
+        "backlog": {n: medians(r) for n, r in behind.items()},
+        "drained": drained,
+    }
 
 
 def show(found: dict[str, Any]) -> None:
-    """Two tables."""
-    tables = {"From bytes to the last delivery": found["engines"], "With others in line": found["backlog"]}
+    """Three tables."""
+    tables = {
+        "From bytes to the last delivery": found["engines"],
+        "With others in line": found["backlog"],
+        "A whole backlog": found["drained"],
+    }
     for title, rows in tables.items():
+        if not rows:
+            continue
         print(f"\n{title:40}{'kept/s':>10}{'done/s':>10}{'CPU ms':>10}{'MB':>8}")
         for name, row in rows.items():
             print(f"{name:40}{row['intake_per_s']:>10.0f}{row['per_s']:>10.1f}{row['cpu_ms']:>10.2f}{row['rss']:>8.0f}")
@@ -272,19 +203,22 @@ def show(found: dict[str, Any]) -> None:
         costs = [row["cpu_ms"] for name, row in found["backlog"].items() if name.startswith(engine)]
         if costs:
             print(f"{engine}: CPU a message, the dearest backlog over the cheapest: {max(costs) / min(costs):.2f}")
+    for name, row in found["drained"].items():
+        print(f"{name}: messages/s in each tenth of the backlog: {', '.join(map(str, row['tenths_per_s']))}")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",") if number]
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--messages", type=int, default=2000)
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--backlogs", type=lambda t: [int(n) for n in t.split(",")], default=[1000, 10_000, 100_000])
+    arguments.add_argument("--backlogs", type=_numbers, default=[1000, 10_000, 100_000])
+    arguments.add_argument("--drain", type=int, default=100_000)
     arguments.add_argument("--json", action="store_true")
-    arguments.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = arguments.parse_args()
-    if options.work:
-        work(options.work)
-        return
     found = measure(options)
     print(json.dumps(found)) if options.json else show(found)
 

@@ -20,7 +20,6 @@ import imaplib
 import importlib.util
 import json
 import os
-import resource
 import sqlite3
 import statistics
 import subprocess
@@ -29,12 +28,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
-from contextlib import suppress
 from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
 
 from bench import corpus
+from bench.spent import cpu, peak
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH = 100
@@ -175,36 +174,6 @@ def one_run(options: argparse.Namespace) -> None:
         spent, wall = cpu() - before, time.perf_counter() - begun
         print(json.dumps({"mails": count, "cpu": spent, "wall": wall, "rss": peak()}), flush=True)
     os._exit(0)  # threads of an opened hub are not part of the figure
-
-
-def cpu() -> float:
-    """Seconds of CPU of this process, of the children it has waited for, and of those that live."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    ticks = sum(sum(map(int, fields[11:15])) for fields in alive().values())
-    waited = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-    return waited + ticks / os.sysconf("SC_CLK_TCK")
-
-
-def alive() -> dict[int, list[str]]:
-    """The descendants of this process, with what /proc/PID/stat says after the name."""
-    every = {}
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            every[int(file.parent.name)] = file.read_text().rpartition(")")[2].split()
-    family = {os.getpid()}
-    while more := {pid for pid, fields in every.items() if int(fields[1]) in family} - family:
-        family |= more
-    return {pid: every[pid] for pid in family - {os.getpid()}}
-
-
-def peak() -> float:
-    """Peak memory in MB: ours (Linux counts it in KB), and what the children have for themselves."""
-    own = [line.split() for pid in alive() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
-    children = sum(int(line[1]) for line in own if line[0].startswith("Private_"))
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + children) / 1024
-
-
-# -- all runs ------------------------------------------------------------------------------------
 
 
 def alternate(options: argparse.Namespace) -> dict[str, Any]:

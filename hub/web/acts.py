@@ -13,6 +13,8 @@ from hub.web.api import UNKNOWN, BadRequest, blueprint
 from hub.web.operations import operation
 from hub.web.tokens import problem, token_of_request
 
+UNSURE = "GET /api/v1/deliveries?state=unsure lists them"
+
 
 @blueprint.post("/deliveries/<int:delivery_id>/replay")
 @operation("Try a rejected or held delivery again", scope="write", returns={"replayed": int}, errors=(409,))
@@ -40,6 +42,27 @@ def settle_one_delivery(delivery_id: int) -> Any:
     if not settle_unsure(here.hub().store, here.now(), delivery_id, sent=sent):
         return problem(409, "not_unsure", "only an unsure delivery is settled", UNKNOWN)
     return done("delivery.sent" if sent else "delivery.not_sent", str(delivery_id), {"settled": True})
+
+
+@blueprint.post("/deliveries/settle")
+@operation(
+    "Say what became of every unsure delivery, or of those to one instance",
+    scope="write",
+    body={"sent": bool, "count": int, "instance": str},
+    returns={"settled": int},
+    errors=(400, 409),
+)
+def settle_all_deliveries() -> Any:
+    """`count` is how many were looked at: of one that came since, nobody has. An empty `instance` means all."""
+    body = request.get_json(silent=True)
+    given = body if isinstance(body, dict) else {}
+    sent, count, instance = given.get("sent"), given.get("count"), given.get("instance")
+    if not isinstance(sent, bool) or type(count) is not int or not isinstance(instance, str):
+        raise BadRequest('send {"sent": false, "count": 12, "instance": ""} as application/json')
+    settled = settle_unsure(here.hub().store, here.now(), sent=sent, instance=instance, expected=count)
+    if settled != count:
+        return problem(409, "not_as_many", "there are more or fewer unsure ones by now", UNSURE)
+    return done("delivery.all_sent" if sent else "delivery.all_not_sent", instance or "all", {"settled": settled})
 
 
 @blueprint.post("/kept/<int:raw_id>/replay")

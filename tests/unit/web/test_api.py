@@ -17,7 +17,7 @@ from hub.store import access
 from hub.web import create_app
 from hub.web.openapi import PREFIX, template
 from tests.browser.seed import seed
-from tests.unit.braid import NOON
+from tests.unit.braid import NOON, Braid
 from tests.unit.small_hub import SmallHub, small_hub
 
 
@@ -119,7 +119,7 @@ def test_nothing_without_a_token(app: Flask, address: str, _path: str) -> None:
 
 def test_a_reader_changes_nothing(app: Flask, tokens: dict[str, str]) -> None:
     reader = Api(app.test_client(), tokens["read"])
-    for address in ("deliveries/1/replay", "deliveries/1/settle", "kept/1/replay"):
+    for address in ("deliveries/1/replay", "deliveries/1/settle", "deliveries/settle", "kept/1/replay"):
         answer = reader.post(address)
         assert (answer.status_code, answer.json["error"]["code"]) == (403, "forbidden")
 
@@ -183,6 +183,20 @@ def test_deliveries_are_filtered_and_decided(api: Api) -> None:
     assert api.get("deliveries", state="unsure").json["deliveries"] == []
     (rejected,) = api.get("deliveries", state="rejected", instance="rt").json["deliveries"]
     assert api.post(f"deliveries/{rejected['id']}/replay").json == {"replayed": 1}
+
+
+def test_all_unsure_ones_are_decided_as_long_as_they_are_those_that_were_looked_at(hub: SmallHub, api: Api) -> None:
+    with hub.store.write() as connection:
+        for _ in range(2):
+            Braid(connection).delivery("many", "send", "unsure")
+    looked = {"sent": False, "count": 2, "instance": "many"}
+    for wrong in ({"count": 2}, looked | {"count": True}, looked | {"sent": "no"}, {"sent": True, "count": 2}):
+        assert api.post("deliveries/settle", **wrong).status_code == 400
+    for other in ({"count": 1}, {"instance": "elsewhere"}):
+        assert api.post("deliveries/settle", **looked | other).json["error"]["code"] == "not_as_many"
+    assert len(api.get("deliveries", state="unsure", instance="many").json["deliveries"]) == 2
+    assert api.post("deliveries/settle", **looked).json == {"settled": 2}
+    assert api.get("deliveries", state="unsure", instance="many").json["deliveries"] == []
 
 
 def test_kept_messages_are_read_again(api: Api) -> None:

@@ -1,0 +1,140 @@
+"""A hub whose far sides are empty functions, for `bench.engines`: a pile of messages and a desk that takes all.
+
+python -m bench.pile CONFIGURATION     one engine process, until SIGTERM; prints what it cost
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bench.spent import cpu, peak
+from hub.sdk import CRM, Channel, Direction, Event, Identity, Message, Page, Proof, Raw, Settings
+
+PAGE = 100
+
+CONFIG = """
+[hub]
+data = "{folder}/var"
+languages = ["fr", "en"]
+[log]
+level = "warning"
+[acknowledge]
+by = "nobody"
+[channels.pile]
+use = "pile"
+[crm.sink]
+use = "sink"
+threads = 4
+"""
+POSTGRES = """
+[database]
+url = "{url}"
+[engine]
+kind = "{kind}"
+"""
+
+
+class Nothing(Settings):
+    """No settings."""
+
+
+class Pile(Channel[Nothing]):
+    """Messages as JSON."""
+
+    name = "pile"
+    settings_model = Nothing
+
+    def check(self) -> None: ...
+
+    def read(self, raw: Raw) -> list[Message | Event]:
+        said = json.loads(raw.data)
+        who = Identity("email", said["from"])
+        return [
+            Message(
+                direction=Direction.IN,
+                sender=who,
+                customer=who,
+                at=self.context.now(),
+                subject="Colis",
+                text=said["text"],
+                reply=said["text"],
+                proof=Proof.CLAIMED,
+                message_id=said["id"],
+                content_key=said["id"],
+            )
+        ]
+
+
+class Sink(CRM[Nothing]):
+    """A desk that takes everything at once."""
+
+    name = "sink"
+    settings_model = Nothing
+    settle: ClassVar[float] = 1.0
+
+    def check(self) -> None: ...
+
+    def save_case(self, case: Any, effect: Any) -> str:
+        return str(case.number)
+
+    def show(self, case: Any, suggestions: Any, effect: Any) -> str:
+        return "shown"
+
+    def find(self, ability: str, effect: Any) -> str | None:
+        return None
+
+
+def opened(path: Path, *, engine: bool) -> Any:
+    """A hub with these far sides."""
+    from hub.app import open_hub
+    from hub.config import load
+    from hub.registry import Registry
+
+    # By a name that a reader's process can import: here the module may be called __main__.
+    own = importlib.import_module("bench.pile")
+    registry = Registry(_components={("channels", "pile"): own.Pile, ("crm", "sink"): own.Sink})
+    return open_hub(load(path), engine=engine, registry=registry)
+
+
+def fill(path: Path, count: int) -> dict[str, float]:
+    """Keep `count` messages, in pages as a poll brings them."""
+    from hub.pipeline.receive import receive
+
+    rnd, hub = random.Random(3), opened(path, engine=False)
+    words = "Bonjour, je vous écris au sujet de ma commande, qui tarde un peu. " * 8
+    begun, spent = time.perf_counter(), time.process_time()
+    for first in range(0, count, PAGE):
+        raws = []
+        for n in range(first, min(first + PAGE, count)):
+            said = {"id": f"<{n}@bench>", "from": f"c{rnd.randrange(count)}@post.example", "text": words}
+            raws.append(Raw(str(n), json.dumps(said).encode()))
+        receive(hub.store, "pile", Page(tuple(raws), {"n": first}), hub.clock.now(), "poll", flow=hub.parts.flow)
+    figures = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - spent}
+    hub.stop()
+    return figures
+
+
+def work(path: Path) -> None:
+    """One engine process, until it is told to end."""
+    hub, ended = opened(path, engine=True), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    hub.start()
+    print("ready", flush=True)
+    ended.wait()
+    spent = {"cpu": cpu(), "rss": peak()}  # while the readers live
+    hub.stop()
+    print(json.dumps(spent), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]))
