@@ -68,6 +68,11 @@ class Instance:
         return ability in self.abilities
 
     @property
+    def limit(self) -> float:
+        """Seconds a call may take."""
+        return self.options.timeout or CALL_LIMIT
+
+    @property
     def health(self) -> Health:
         """How the instance is: as its sickest side."""
         return self.sides.whole()
@@ -95,7 +100,7 @@ class Instance:
             stuck = Unavailable("every thread of this instance is stuck in a call that does not return")
             self._judge(stuck, judged=judged)
             raise stuck
-        limit = timeout or self.options.timeout or CALL_LIMIT
+        limit = timeout or self.limit
         if judged and (wait := self.pace.take(limit)) > 0:
             raise TooSoon("too many calls for its limit", retry_after=wait)
         future = self._calls.submit(self.pace.paid(function) if judged else function, *args)

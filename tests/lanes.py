@@ -5,6 +5,8 @@ Whoever writes work must wake its lane; a test of the pipeline fails here where 
 
 from __future__ import annotations
 
+import threading
+
 from hub.app import Hub
 from hub.engine.draining import Draining
 from hub.engine.embedded import Embedded
@@ -42,5 +44,5 @@ class Lanes(Embedded):
             take_due(connection, queues, parts.now(), 1000)
             live = connection.scalars(lane.select().with_only_columns(lane.c.key).where(lane.c.live)).all()
         for key in sorted(live):
-            self._draining.drain(key)
+            self._draining.drain(key, threading.Event())
         return bool(live)

@@ -13,8 +13,9 @@ import os
 import secrets
 import socket
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import psycopg
@@ -24,7 +25,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from hub.engine.draining import Draining
-from hub.engine.jobs import WAIT, Jobs, lost, open_app
+from hub.engine.jobs import WAIT, Jobs, left, lost, open_app
 from hub.engine.owning import Owning
 from hub.engine.polling import Polling
 from hub.engine.rescue import Rescue
@@ -76,6 +77,8 @@ class Distributed:
         self._telling = Telling(parts, threads)
         self._at_work: Counter[str] = Counter()
         """The lanes that this process drains now; only the event loop changes it."""
+        self._left: deque[str] = deque()
+        """Lanes that threads of ours left when the database failed."""
         self._polls: set[str] = set()
         self._lock = threading.Lock()
         self._looked_at = parts.clock.monotonic()
@@ -162,14 +165,29 @@ class Distributed:
         """The one task: on threads of the lane's own queue, so that the loop never waits."""
         kind, _, rest = lane.partition("/")
         queue = {"read": READING, "plan": PLANNING}.get(kind) or rest.partition("/")[0]
+        given_up = threading.Event()
         self._at_work[lane] += 1
+        future = self._threads[queue].submit(self._draining.drain, lane, given_up)
+        future.add_done_callback(lambda ended: self._leave(lane, ended))  # not before the thread itself has left
         try:
-            await asyncio.wrap_future(self._threads[queue].submit(self._draining.drain, lane))
+            await asyncio.wrap_future(future)
             self.parts.troubles.well("lane")
+        except asyncio.CancelledError:  # the job goes, and with it the lane: the thread ends its call, and no more
+            given_up.set()
+            raise
         except Exception as error:  # noqa: BLE001 - told once; the lane is found again by its row
             self.parts.troubles.ill("lane", error)
-        finally:
+
+    def _leave(self, lane: str, ended: Future[None]) -> None:
+        if not ended.cancelled() and ended.exception() is not None:
+            self._left.append(lane)
+
+        def leave() -> None:
             self._at_work -= Counter([lane])  # which forgets those at zero
+
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(leave)
 
     # -- what must never depend on a job -----------------------------------------------------
 
@@ -180,6 +198,7 @@ class Distributed:
                 self._see_instances()
                 self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
                 tell_readers(self.parts)
+                self._free_left()
                 self._wake_due()
                 self._owning.tend()
                 self._telling.look()
@@ -198,6 +217,12 @@ class Distributed:
             instance.sides.adopt(sides.get(instance.id, {}))
             instance.paused = instance.id in now_paused
 
+    def _free_left(self) -> None:
+        while self._left:
+            with self.parts.store.write() as connection:
+                left(connection, self.parts, self._left[0])
+            self._left.popleft()
+
     def _wake_due(self) -> None:
         now = self.parts.now()
         well = [READING, PLANNING]
@@ -215,7 +240,7 @@ class Distributed:
         if self.parts.clock.monotonic() >= self._lost_at + LOST:
             self._lost_at = self.parts.clock.monotonic()
             with self.parts.store.write() as connection:
-                lost(connection, now)
+                lost(connection, self.parts)
 
     def _compare_clocks(self) -> None:
         with contextlib.suppress(sa.exc.SQLAlchemyError), self.parts.store.read() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -27,16 +28,23 @@ PATIENCE = timedelta(minutes=10)
 
 
 class Draining:
-    """Drains lanes by their keys. Thread-safe; two that drain one lane at once do nothing twice."""
+    """Drains lanes by their keys. Thread-safe.
+
+    One job drains a lane. Where its worker was frozen, or its job was lost, a second one may come upon the first:
+    then each step asks again, in its own transaction, whether it is still to be done (hub/pipeline/record.py,
+    plan.py), and a call is marked before it is made by one of them alone (hub/pipeline/deliver.py).
+    """
 
     def __init__(self, parts: Parts, answers: Answers, jobs: Jobs) -> None:
         self._parts, self._answers, self._jobs = parts, answers, jobs
 
-    def drain(self, key: str) -> None:
-        """Drain the lane `key`. Raises what the database raises; the lane is found again then."""
+    def drain(self, key: str, given_up: threading.Event) -> None:
+        """Drain the lane `key` until its job is `given_up`. Raises what the database raises: it is found again."""
         parts = self._parts
         while not parts.stop.is_set():
-            not_before = self._turn(key)
+            not_before = self._turn(key, given_up)
+            if given_up.is_set():
+                return  # the lane may be another one's by now
             with parts.store.write() as connection:
                 more = end_lane(connection, key, parts.now(), not_before)
                 if more is None:
@@ -45,21 +53,21 @@ class Draining:
                     self._jobs.defer(connection, [more])
                     return
 
-    def _turn(self, key: str) -> datetime | None:
+    def _turn(self, key: str, given_up: threading.Event) -> datetime | None:
         """One turn; returns before which time there is no use in another one."""
         kind, _, rest = key.partition("/")
         if kind == READ:
-            return self._read(rest)
+            return self._read(rest, given_up)
         if kind == PLAN:
             return self._plan(rest)
-        return self._deliver(rest)
+        return self._deliver(rest, given_up)
 
-    def _read(self, instance: str) -> datetime | None:
+    def _read(self, instance: str, given_up: threading.Event) -> datetime | None:
         parts = self._parts
         if instance not in parts.instances and self._oldest(instance) > parts.now() - PATIENCE:
             return parts.now() + SOON
         for _ in range(PAGES):
-            if parts.stop.is_set() or not record_page(parts, instance):
+            if parts.stop.is_set() or given_up.is_set() or not record_page(parts, instance):
                 break
         return None
 
@@ -77,12 +85,12 @@ class Draining:
         plan_raws(self._parts, self._answers, raws)
         return None
 
-    def _deliver(self, lane: str) -> datetime | None:
+    def _deliver(self, lane: str, given_up: threading.Event) -> datetime | None:
         instance = self._parts.instances.get(lane.partition("/")[0])
         if instance is None:
             return self._parts.now() + SOON
         if not instance.waits():
-            drain(self._parts, instance, lane)
+            drain(self._parts, instance, lane, given_up)
         return _called_again(instance, self._parts.now())
 
 

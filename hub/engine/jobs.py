@@ -17,13 +17,16 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 from sqlalchemy.engine import Connection
 
+from hub.pipeline.parts import Parts
+from hub.pipeline.settle import abandoned, broken_off
 from hub.store import Store, alone
-from hub.store.lanes import Lane, free_lanes, lane, lost_lanes, open_lanes
+from hub.store.lanes import OUT, Lane, free_lanes, lane, lost_lanes, open_lanes
 from hub.store.notes import get_note, set_note
 from hub.store.postgresql import notice_statement, noticing
 
@@ -93,14 +96,32 @@ class Jobs:
         return bool(connection.scalar(sa.text(waiting), {"queue": queue}))
 
 
-def lost(connection: Connection, now: datetime) -> int:
-    """Lanes whose job is gone, and work whose lane is gone: due again at once. One process at a time looks."""
+_NO_JOB: Any = sa.text(
+    "NOT EXISTS (SELECT 1 FROM procrastinate_jobs j WHERE j.lock = lane.key AND j.status IN ('todo', 'doing'))"
+)
+
+
+def lost(connection: Connection, parts: Parts) -> int:
+    """Lanes whose job is gone, and work whose lane is gone: due again at once. One process at a time looks.
+
+    What was begun in such a lane is left alone for as long as a call may last: where a worker only lost its
+    connections, or is ending, its job goes and its call goes on.
+    """
+    now = parts.now()
     if not connection.scalar(sa.text("SELECT pg_try_advisory_xact_lock(504158, 1)")):
         return 0
-    job = sa.text(
-        "NOT EXISTS (SELECT 1 FROM procrastinate_jobs j WHERE j.lock = lane.key AND j.status IN ('todo', 'doing'))"
-    )
-    return free_lanes(connection, job, lane.c.due_at < now) + lost_lanes(connection, now)  # type: ignore[arg-type]
+    freed = free_lanes(connection, _NO_JOB, lane.c.due_at < now)
+    if begun := [key.removeprefix(f"{OUT}/") for key in freed if key.startswith(f"{OUT}/")]:
+        abandoned(connection, parts, begun)
+    return len(freed) + lost_lanes(connection, now)
+
+
+def left(connection: Connection, parts: Parts, key: str) -> None:
+    """The database failed while this process drained lane `key`: it knows that no call is under way in it."""
+    kind, _, rest = key.partition("/")
+    if kind == OUT:
+        broken_off(connection, parts, rest)
+    free_lanes(connection, _NO_JOB, lane.c.key == key)
 
 
 # -- its tables ------------------------------------------------------------------------------------
@@ -159,13 +180,23 @@ class OneListener(PsycopgConnector):
         self._listening: asyncio.Task[None] | None = None
 
     async def listen_notify(self, on_notification: Any, channels: Iterable[str]) -> None:
-        """Call `on_notification` for what is said on `channels`, until cancelled. Raises when the connection ends."""
+        """Call `on_notification` for what is said on `channels`, until cancelled."""
         self._told |= dict.fromkeys(channels, on_notification)
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen(), name="listener of all queues")
         await asyncio.shield(self._listening)
 
     async def _listen(self) -> None:
+        """Until it is cancelled. A connection that ends is made anew: it is no reason to end what is at work.
+
+        Meanwhile the workers ask once a second by themselves, and it is they who notice a database that is away.
+        """
+        while True:
+            with contextlib.suppress(ConnectorException, psycopg.OperationalError, psycopg.InterfaceError):
+                await self._hear()
+            await asyncio.sleep(1.0)
+
+    async def _hear(self) -> None:
         async with self._get_standalone_connection() as connection:
             known: set[str] = set()
             while True:

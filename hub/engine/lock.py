@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import sqlalchemy as sa
 
 from hub.config import Config
+from hub.log import logger
 from hub.sdk import ConfigError
 from hub.store import Store
+
+WATCH = 2.0
+"""Seconds between two looks whether a session, and with it the lock, is still there."""
+
+
+REFUSED = 5
+"""Looks at which somebody else had it before this engine ends: our own session may be on its way out."""
+_END = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid AND backend_start = :backend_start"
+)
 
 
 class Lock(Protocol):
     """Held from the start of an engine to its end; gone with the process that held it."""
 
     def take(self) -> None: ...
+    def watch(self, stop: threading.Event, lost: Callable[[], None]) -> None:
+        """From now on see to it that it is held, until `stop`; `lost` is called once somebody else has it."""
+        ...
+
     def release(self) -> None: ...
 
 
@@ -55,6 +71,9 @@ class EngineLock:
         file.flush()
         self._file = file
 
+    def watch(self, stop: threading.Event, lost: Callable[[], None]) -> None:
+        """The kernel holds it as long as this process lives."""
+
     def release(self) -> None:
         """Let go. Safe to call twice."""
         if self._file is not None:
@@ -68,6 +87,10 @@ class DatabaseLock:
     def __init__(self, store: Store, *, shared: bool) -> None:
         self._store, self._shared = store, shared
         self._connection: sa.Connection | None = None
+        self._session: dict[str, Any] = {}
+        """By which the server knows it."""
+        self._lock = threading.Lock()
+        self._released = False
 
     def take(self) -> None:
         """Take the lock. Raises ConfigError when an engine of another kind works on this database."""
@@ -79,15 +102,60 @@ class DatabaseLock:
             if not self._shared:
                 who = "another hub works on this database: stop it and every worker first, or to run several set "
             raise ConfigError(f'{who}[engine] kind = "distributed" for all of them')
+        own = sa.text("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+        self._session = dict(connection.execute(own).mappings().one())
         connection.commit()
         self._connection = connection
 
-    def release(self) -> None:
-        """Let go. Safe to call twice."""
+    def watch(self, stop: threading.Event, lost: Callable[[], None]) -> None:
+        """The session ends with the database, or with its connection: then the lock is taken anew."""
+
+        def watching() -> None:
+            refused = 0
+            while not stop.wait(WATCH):
+                try:
+                    self._keep()
+                    refused = 0
+                except ConfigError as error:
+                    refused += 1
+                    if refused > REFUSED:
+                        logger().error("this engine ends", reason=str(error))
+                        lost()
+                        return
+                except sa.exc.SQLAlchemyError:
+                    continue  # away; whoever works tells of it
+
+        threading.Thread(target=watching, name="lock", daemon=True).start()
+
+    def _keep(self) -> None:
+        """Take it anew where its session has ended. Raises ConfigError when somebody else was quicker."""
+        with self._lock:
+            if self._released:
+                return
+            if self._connection is not None:
+                try:
+                    self._connection.execute(sa.text("SELECT 1"))
+                    self._connection.commit()
+                    return
+                except sa.exc.SQLAlchemyError:
+                    self._let_go()
+            with self._store.session() as connection:  # where only the connection was cut, the server may not know yet
+                connection.execute(_END, self._session)
+                connection.commit()
+            self.take()
+            logger().info("the database has this engine's lock again")
+
+    def _let_go(self) -> None:
         if self._connection is not None:
             self._connection.invalidate()  # the lock belongs to the session: it must not return to the pool
             self._connection.close()
             self._connection = None
+
+    def release(self) -> None:
+        """Let go. Safe to call twice."""
+        with self._lock:
+            self._released = True
+            self._let_go()
 
 
 class NoLock:
@@ -95,6 +163,9 @@ class NoLock:
 
     def take(self) -> None:
         """Nothing to take."""
+
+    def watch(self, stop: threading.Event, lost: Callable[[], None]) -> None:
+        """Nothing to hold."""
 
     def release(self) -> None:
         """Nothing to give back."""

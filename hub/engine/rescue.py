@@ -18,7 +18,8 @@ from procrastinate.worker import Worker
 
 from hub.log import logger
 from hub.pipeline.parts import Parts
-from hub.pipeline.settle import interrupted
+from hub.pipeline.settle import broken_off
+from hub.store.lanes import OUT
 
 EVERY = 4.0
 """Seconds between two looks."""
@@ -60,10 +61,14 @@ class Rescue:
     async def _give_away(self, job: Job, words: str) -> None:
         with contextlib.suppress(Exception):  # it ended meanwhile, or another worker was quicker
             kind, _, rest = (job.lock or "").partition("/")
-            if kind == "out":  # before anybody drains it again
-                await asyncio.to_thread(interrupted, self._parts, rest)
+            if kind == OUT:  # before anybody drains it again
+                await asyncio.to_thread(self._break_off, rest)
             await self._app.job_manager.retry_job(job)
             logger().warning(words, lane=job.lock)
+
+    def _break_off(self, lane: str) -> None:
+        with self._parts.store.write() as connection:
+            broken_off(connection, self._parts, lane)
 
 
 def _job(row: Mapping[str, Any]) -> Job:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -17,6 +18,15 @@ from hub.sides import IN
 
 QUIET = timedelta(seconds=60)
 """A listener that gave no sign of life for so long is not trusted: polling takes over. A poll is told to be stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One poll, or one listener's time."""
+
+    number: int
+    epoch: int | None
+    """Of the lease that it began under; None where this process is the only one."""
 
 
 class Source:
@@ -57,9 +67,8 @@ class Source:
 
     def tick(self) -> None:
         """Poll once, unless a poll or a living listener is at work."""
-        if self._listening() or not self._begin():
+        if self._listening() or (turn := self._begin()) is None:
             return
-        turn = self._turns
         try:
             if self.instance.ready(IN):
                 self._take(turn, listening=False)
@@ -79,8 +88,8 @@ class Source:
     def listen(self) -> None:
         """Listen until the hub stops; where the far side cannot be listened to, leave it to the ticks."""
         while not self._stop.is_set():
-            if self._begin():
-                turn, self._alive_at = self._turns, self.parts.now()
+            if (turn := self._begin()) is not None:
+                self._alive_at = self.parts.now()
                 try:
                     if self.instance.ready(IN) and self._take(turn, listening=True) and not self._stop.is_set():
                         self.instance.log.info("cannot listen here; polling", every_seconds=self.interval)
@@ -92,14 +101,14 @@ class Source:
 
     # -- turns: one at a time, and one that hangs is passed over ---------------------------------
 
-    def _begin(self) -> bool:
+    def _begin(self) -> Turn | None:
         """Take the turn. A listener that fell silent loses it: what it still brings is left lying over there."""
         with self._lock:
             if not self.mine or (self._at_work and not (self._alive_at is not None and not self._listening())):
-                return False
+                return None
             self._at_work, self._alive_at, self._moved_at = True, None, self.parts.now()
             self._turns += 1
-            return True
+            return Turn(self._turns, self.epoch)
 
     def leave(self) -> None:
         """The lease went to another process: what is still under way here has lost its say."""
@@ -108,9 +117,9 @@ class Source:
             self._turns += 1
             self._at_work, self._alive_at = False, None
 
-    def _end(self, turn: int) -> bool:
+    def _end(self, turn: Turn) -> bool:
         with self._lock:
-            if self._turns != turn:
+            if self._turns != turn.number:
                 return False
             self._at_work = False
             return True
@@ -123,7 +132,7 @@ class Source:
             return cast("ReportsChanges", component).changes(cursor)
         return cast("Listens", component).listen(cursor) if listening else cast("Polls", component).poll(cursor)
 
-    def _take(self, turn: int, *, listening: bool) -> bool:
+    def _take(self, turn: Turn, *, listening: bool) -> bool:
         """Keep page after page; asking for the next one tells the source that the last is stored."""
         if not self._room():
             return False
@@ -143,21 +152,21 @@ class Source:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - the four words and bugs alike become the instance's health
-            if self._turns == turn:
+            if self._turns == turn.number:
                 self.instance.failed(error, IN)
                 self.again(self.parts.now() + timedelta(seconds=self._until_retry()))
             return False
         self.instance.succeeded(IN)
         return True
 
-    def _each(self, turn: int, *, listening: bool) -> bool:
+    def _each(self, turn: Turn, *, listening: bool) -> bool:
         """Page by page; False when this turn has no say any more, or there is no room."""
         for page in self._pages(listening=listening):
-            if self._turns != turn:
+            if self._turns != turn.number:
                 return False  # another one went on from where the cursor stands
             if not self._room():
                 return False  # not kept: the cursor stays, and so does the mail
-            new = self._keep(page)
+            new = self._keep(page, turn.epoch)
             self._moved_at = self.parts.now()
             if listening:
                 self._alive_at = self._moved_at
@@ -175,12 +184,15 @@ class Source:
         self.instance.give_back(IN)
         return False
 
-    def _keep(self, page: Page) -> int:
-        """Keep a page. One that brings nothing new is only a sign of life, and costs no write."""
+    def _keep(self, page: Page, epoch: int | None) -> int:
+        """Keep a page. One that brings nothing new is only a sign of life, and costs no write.
+
+        Under the `epoch` that its turn began with: raises Overtaken where the lease has gone on since.
+        """
         if not page.raws and page.cursor == self._cursor:
             return 0
         parts = self.parts
-        new = receive(parts.store, self.instance.id, page, parts.now(), self.name, flow=parts.flow, epoch=self.epoch)
+        new = receive(parts.store, self.instance.id, page, parts.now(), self.name, flow=parts.flow, epoch=epoch)
         parts.troubles.well(self.key)
         self._cursor = page.cursor
         return new

@@ -11,6 +11,7 @@ here in state "waiting", and everything else goes on.
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -73,10 +74,10 @@ class Stumbled(Bug):
     """The plugin failed while it looked whether something is there: nobody knows."""
 
 
-def drain(parts: Parts, instance: Instance, lane: str) -> None:
-    """Deliver what is due at the head of `lane`, until it is empty, waits, or its turn is over."""
+def drain(parts: Parts, instance: Instance, lane: str, given_up: threading.Event | None = None) -> None:
+    """Deliver what is due at the head of `lane`, until it is empty, waits, is `given_up`, or its turn is over."""
     for _ in range(TURN):
-        if parts.stop.is_set():
+        if parts.stop.is_set() or (given_up is not None and given_up.is_set()):
             return
         with parts.store.read() as connection:
             head = connection.execute(_HEAD, {"of": lane}).one_or_none()
@@ -111,10 +112,10 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
     except Unavailable as error:
         return _away(parts, instance, head, error)
     except ConfigError as error:
-        set_state(parts, head.id, "waiting", str(error), due_in=60.0)
+        set_state(parts, head, "waiting", str(error), due_in=60.0)
         return False
     except Rejected as error:
-        set_state(parts, head.id, "rejected", str(error))
+        set_state(parts, head, "rejected", str(error))
         instance.log.warning("rejected", delivery=head.id, ability=head.ability)
         return True
     except Bug as error:
@@ -122,7 +123,7 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
     try:
         done(parts, instance, head, result)
     except sa.exc.IntegrityError:
-        set_state(parts, head.id, "rejected", f"{instance.id} gave the number of another case: {result}")
+        set_state(parts, head, "rejected", f"{instance.id} gave the number of another case: {result}")
         return True
     if head.ability == "save_case":
         hear(parts, instance, result)
@@ -141,14 +142,14 @@ def _may_call(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
 
 def _too_soon(parts: Parts, head: sa.Row[Any], wait: float) -> bool:
     """Its limit says "later": nobody was called, so this was no attempt."""
-    set_state(parts, head.id, "waiting", "as fast as its limit allows", due_in=wait, attempts=head.attempts)
+    set_state(parts, head, "waiting", "as fast as its limit allows", due_in=wait, attempts=head.attempts)
     return False
 
 
 def _without_a_call(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool | None:
     """None: the far side must be called. Else whether the lane goes on (True) or waits (False)."""
     if not instance.has(_ABILITY[head.ability]):
-        set_state(parts, head.id, "rejected", f"{instance.id} cannot do this any more; its plugin has changed")
+        set_state(parts, head, "rejected", f"{instance.id} cannot do this any more; its plugin has changed")
         return True
     if head.ability == "send" and (verdict := _may_speak(parts, head)) is not None:
         return verdict
@@ -164,7 +165,7 @@ def _set_aside(parts: Parts, instance: Instance, head: sa.Row[Any], reason: str)
     """After a bug nobody knows how far it came: what cannot be looked for is unsure, the rest is refused."""
     instance.give_back()
     if _can_look(instance):
-        set_state(parts, head.id, "rejected", reason)
+        set_state(parts, head, "rejected", reason)
     else:
         unsure(parts, head, reason)
     instance.log.warning("set aside", delivery=head.id, ability=head.ability)
@@ -183,7 +184,7 @@ def _plugins_bug(parts: Parts, instance: Instance, head: sa.Row[Any], error: Bug
         instance.log.warning("set aside", delivery=head.id, ability=head.ability)
         return True
     reason = f"nobody knows yet whether it is there; the hub looks again: a bug: {error}"
-    set_state(parts, head.id, head.state, reason, due_in=2.0 ** min(head.attempts, 8), attempts=head.attempts + 1)
+    set_state(parts, head, head.state, reason, due_in=2.0 ** min(head.attempts, 8), attempts=head.attempts + 1)
     return False
 
 
@@ -237,14 +238,14 @@ def _away(parts: Parts, instance: Instance, head: sa.Row[Any], error: Unavailabl
         wait = max(wait, getattr(instance.component, "settle", 0.0))
     # It may still be at work over there: "sending", so that nobody's "retry now" looks too early.
     state = "sending" if error.maybe_done else "waiting"
-    set_state(parts, head.id, state, str(error), due_in=wait, attempts=head.attempts + 1)
+    set_state(parts, head, state, str(error), due_in=wait, attempts=head.attempts + 1)
     return False
 
 
 def _case_is_there(parts: Parts, head: sa.Row[Any]) -> bool:
     """Deliveries that need the case wait for a human when it could not be created; others go on."""
     if head.there is None:
-        set_state(parts, head.id, "held", "waits until the case could be created over there; replay that first")
+        set_state(parts, head, "held", "waits until the case could be created over there; replay that first")
     return head.there is not None
 
 
@@ -258,7 +259,7 @@ def _may_speak(parts: Parts, head: sa.Row[Any]) -> bool | None:
     if silent == "":
         return None
     if silent is None:
-        set_state(parts, head.id, "waiting", "waits to hear whether the desk acknowledges by itself", due_in=1.0)
+        set_state(parts, head, "waiting", "waits to hear whether the desk acknowledges by itself", due_in=1.0)
         return False
     with parts.store.write() as connection:
         withdraw_acknowledgement(connection, head.case_id, silent)

@@ -77,7 +77,9 @@ _CASES = (
     .order_by(case.c.id)  # in one order, so that two who lock several never wait for each other in a ring
     .with_for_update()
 )
-_FINISHED = sa.delete(step).where(step.c.raw_id == sa.bindparam("of"))
+_SAME = (step.c.raw_id == sa.bindparam("of"), step.c.stage == "plan", step.c.late == sa.bindparam("looks"))
+"""Still as it was read: a worker that was frozen takes no later look away."""
+_FINISHED = sa.delete(step).where(*_SAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +167,12 @@ def _write_one(connection: Connection, parts: Parts, of_case: sa.Row[Any], plan:
 def _finish(connection: Connection, parts: Parts, todo: sa.Row[Any], *, complete: bool) -> None:
     """Done; or, where a source of facts was away, a later second look."""
     if complete or todo.late >= len(_LATE):
-        connection.execute(_FINISHED, {"of": todo.raw_id})
+        connection.execute(_FINISHED, {"of": todo.raw_id, "looks": todo.late})
         return
     due = parts.now() + timedelta(seconds=_LATE[todo.late])
     values = {"late": todo.late + 1, "attempts": 0, "reason": "waits for facts of a source that was away"}
-    connection.execute(sa.update(step).where(step.c.raw_id == todo.raw_id).values(due_at=due, turn_at=due, **values))
+    again = sa.update(step).where(*_SAME).values(due_at=due, turn_at=due, **values)
+    connection.execute(again, {"of": todo.raw_id, "looks": todo.late})
 
 
 def _keep_suggestions(connection: Connection, parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion]) -> None:

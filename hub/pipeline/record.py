@@ -17,7 +17,7 @@ from hub.pipeline.parts import Parts
 from hub.pipeline.read import Culprit, Item, next_page, read_ahead, read_page
 from hub.pipeline.resolve import canonical, mark_undeliverable, resolve
 from hub.pipeline.thread import Happened, Page, Said, thread
-from hub.pipeline.unread import set_aside
+from hub.pipeline.unread import set_aside, still_unread
 from hub.rules.language import detect
 from hub.rules.orders import find_orders
 from hub.sdk import Direction, Event
@@ -72,6 +72,11 @@ def _record(parts: Parts, items: Sequence[Item]) -> None:
     with parts.store.write() as connection:
         # Who is whose, and which mail belongs to which case, is decided by one at a time.
         alone(connection, "customers")
+        # Asked here, not before: a worker that was frozen meanwhile would find its own messages, recorded by
+        # another one, take them for copies, and remove what is still to be done with them.
+        left = still_unread(connection, page.raw_ids)
+        if len(left) < len(items):
+            page = _prepare(parts, [item for item in items if item.raw_id in left])
         _find_copies(connection, page.said)
         fresh = [one for one in page.said if one.copy_of is None]
         ids = resolve(connection, [*(one.customer for one in fresh), *(h.customer for h in page.happened)], now)

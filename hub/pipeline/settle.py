@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,18 +12,19 @@ from sqlalchemy.engine import Connection
 from hub.instances import Instance
 from hub.pipeline.parts import Parts
 from hub.store import upsert
-from hub.store.alerts import raise_alert
+from hub.store.alerts import close_alert, raise_alert
 from hub.store.base import At
 from hub.store.cases import case, case_ref, delivery
 from hub.store.intake import message, message_ref, step
 from hub.store.lanes import OPEN, read_lane
 
 # Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
-_DONE = (
+_DONE_AFTER_ALL = (
     sa.update(delivery)
     .where(delivery.c.id == sa.bindparam("of"))
     .values(state="done", reason="", result=sa.bindparam("said"), done_at=sa.bindparam("now", type_=At))
 )
+_DONE = _DONE_AFTER_ALL.where(delivery.c.state.in_(OPEN))
 _DUE_NOW = (
     sa.update(step)
     .where(
@@ -40,10 +42,19 @@ _RELEASE = (
 )
 
 
+def _as_we_left_it(head: sa.Row[Any]) -> sa.ColumnElement[bool]:
+    """Nobody else has taken the row on meanwhile: our own attempt is its last one.
+
+    A call may end long after its worker was given up (frozen, cut off from the database); what another worker
+    or a human has made of the row since then is newer.
+    """
+    return sa.and_(delivery.c.id == head.id, delivery.c.state.in_(OPEN), delivery.c.attempts <= head.attempts + 1)
+
+
 def set_state(
-    parts: Parts, delivery_id: int, state: str, reason: str, *, due_in: float = 0.0, attempts: int | None = None
+    parts: Parts, head: sa.Row[Any], state: str, reason: str, *, due_in: float = 0.0, attempts: int | None = None
 ) -> None:
-    """Write a state with its reason; `due_in` is in seconds from now."""
+    """Write a state with its reason, unless the row went on without us; `due_in` is in seconds from now."""
     now = parts.now()
     due = now + timedelta(seconds=due_in)
     # What waits has no turn before it is due, so that who looks for the next turn does not pass over it each time.
@@ -56,16 +67,20 @@ def set_state(
     if attempts is not None:
         values["attempts"] = attempts
     with parts.store.write() as connection:
-        connection.execute(sa.update(delivery).where(delivery.c.id == delivery_id).values(**values))
-        if state == "rejected":
+        ours = connection.execute(sa.update(delivery).where(_as_we_left_it(head)).values(**values)).rowcount
+        if ours and state == "rejected":
             raise_alert(connection, "rejected", "Some deliveries were refused for good; they wait for a decision.", now)
 
 
 def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> None:
-    """The far side has it. `result` is its id over there."""
+    """The far side has it, whatever was thought of it meanwhile. `result` is its id over there."""
     now = parts.now()
     with parts.store.write(durable=True) as connection:
-        connection.execute(_DONE, {"of": head.id, "said": result[:500], "now": now})
+        values = {"of": head.id, "said": result[:500], "now": now}
+        if not connection.execute(_DONE, values).rowcount:
+            connection.execute(_DONE_AFTER_ALL, values)
+            if connection.scalar(sa.select(delivery.c.id).where(delivery.c.state == "unsure").limit(1)) is None:
+                close_alert(connection, "unsure", now)
         if head.ability == "save_case":
             insert = upsert(connection, case_ref).values(case_id=head.case_id, instance=instance.id, remote_id=result)
             connection.execute(
@@ -94,30 +109,54 @@ def _sent(connection: Connection, parts: Parts, head: sa.Row[Any], message_id: s
     connection.execute(insert.on_conflict_do_nothing())
 
 
-def interrupted(parts: Parts, lane: str = "") -> None:
+def interrupted(parts: Parts) -> None:
     """A process starts: what an earlier one had begun may still be at work over there, from its end on.
 
     The time on the row counts from the call's beginning, and the call may have lasted until now.
-    With `lane`, of this lane alone: its worker has died.
     """
     now = parts.now()
     with parts.store.write() as connection:
         for instance in parts.having("Finds"):
-            settled = now + timedelta(seconds=getattr(instance.component, "settle", 0.0))
-            begun = sa.and_(delivery.c.state.in_(OPEN), delivery.c.attempts > 0)
-            if lane:
-                begun = sa.and_(begun, delivery.c.lane == lane)
+            settled = now + timedelta(seconds=_settle(instance))
+            begun = sa.and_(delivery.c.state.in_(OPEN), delivery.c.attempts > 0, delivery.c.due_at < settled)
             connection.execute(
-                sa.update(delivery)
-                .where(delivery.c.instance == instance.id, begun, delivery.c.due_at < settled)
-                .values(due_at=settled)
+                sa.update(delivery).where(delivery.c.instance == instance.id, begun).values(due_at=settled)
             )
+
+
+def broken_off(connection: Connection, parts: Parts, lane: str) -> None:
+    """The call under way in this lane has ended, nobody knows how; its far side may be at work a little longer."""
+    instance = parts.instances.get(lane.partition("/")[0])
+    if instance is not None:
+        settled = parts.now() + timedelta(seconds=_settle(instance))
+        begun = delivery.c.lane == lane, delivery.c.state == "sending"
+        connection.execute(sa.update(delivery).where(*begun).values(due_at=settled))
+
+
+def _settle(instance: Instance) -> float:
+    """Seconds; nobody can look for what went to a blind one."""
+    return float(getattr(instance.component, "settle", 0.0)) if instance.has("Finds") else 0.0
+
+
+def abandoned(connection: Connection, parts: Parts, lanes: Collection[str]) -> None:
+    """Nobody drains these lanes any more, and what was begun in them may still be under way.
+
+    Their jobs are gone; a living process may hold a call for as long as a call may take, twice (hub/instances.py:
+    it waits for its turn first), and then the far side settles. Only then may somebody look, or call it unsure.
+    """
+    now = parts.now()
+    for instance in parts.instances.values():
+        ends = now + timedelta(seconds=2 * instance.limit + _settle(instance))
+        begun = sa.and_(delivery.c.state == "sending", delivery.c.lane.in_(lanes), delivery.c.due_at < ends)
+        connection.execute(sa.update(delivery).where(delivery.c.instance == instance.id, begun).values(due_at=ends))
 
 
 def unsure(parts: Parts, head: sa.Row[Any], reason: str) -> None:
     """Nobody can tell whether it went out; it is shown and not repeated by the hub."""
     with parts.store.write() as connection:
-        mark_unsure(connection, head, reason, parts.now())
+        ours = sa.select(delivery.c.id).where(_as_we_left_it(head)).with_for_update()
+        if connection.scalar(ours) is not None:
+            mark_unsure(connection, head, reason, parts.now())
 
 
 def mark_unsure(connection: Connection, head: sa.Row[Any], reason: str, now: datetime) -> None:

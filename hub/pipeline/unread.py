@@ -19,6 +19,7 @@ from hub.pipeline.resolve import canonical, resolve
 from hub.sdk import Direction, Identity, Proof
 from hub.store.alerts import raise_alert
 from hub.store.intake import message, message_body, raw, step
+from hub.store.lanes import READ
 
 KEPT = "kept-unread"
 
@@ -27,14 +28,24 @@ def set_aside(parts: Parts, culprits: Sequence[Culprit]) -> None:
     """Mark the raws as kept, put them on a timeline where one is named, and tell the admin."""
     now = parts.now()
     with parts.store.write() as connection:
+        left = still_unread(connection, [culprit.raw_id for culprit in culprits])
         for culprit in culprits:
+            if culprit.raw_id not in left:
+                continue  # another process could read it
             connection.execute(
                 sa.update(step)
                 .where(step.c.raw_id == culprit.raw_id)
                 .values(state="kept", reason=culprit.reason, attempts=step.c.attempts + 1)
             )
             _show(connection, parts, culprit)
-        tell_kept(connection, now)
+        if left:
+            tell_kept(connection, now)
+
+
+def still_unread(connection: Connection, raw_ids: Sequence[int]) -> set[int]:
+    """Those that nobody has recorded or set aside meanwhile; nobody will, before this transaction ends."""
+    waits = step.c.raw_id.in_(raw_ids), step.c.stage == READ, step.c.state == "waiting"
+    return set(connection.scalars(sa.select(step.c.raw_id).where(*waits).order_by(step.c.raw_id).with_for_update()))
 
 
 def tell_kept(connection: Connection, now: datetime) -> None:

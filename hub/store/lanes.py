@@ -22,6 +22,8 @@ from hub.store.session import upsert
 
 READ, PLAN = "read", "plan"
 """Stages of a step, and the beginnings of their lanes' keys."""
+OUT = "out"
+"""The beginning of a delivery's lane's key."""
 READING, PLANNING = "#read", "#plan"
 """Queues beside those of the instances, whose names are their ids: no id begins so."""
 OPEN = ("waiting", "sending")
@@ -61,7 +63,7 @@ def plan_lane(case_id: int | None, raw_id: int, *, behind: bool = False) -> Lane
 def out_lane(of_delivery: str, *, behind: bool = False) -> Lane:
     """The lane of deliveries whose column `lane` says ``INSTANCE/CASE``."""
     # What goes out to an instance has a queue of its own, so that a slow one delays only itself.
-    return Lane(f"out/{of_delivery}", of_delivery.partition("/")[0], behind)
+    return Lane(f"{OUT}/{of_delivery}", of_delivery.partition("/")[0], behind)
 
 
 def lanes_of_raws(connection: Connection, raw_ids: Collection[int]) -> list[Lane]:
@@ -226,6 +228,6 @@ def _lost_deliveries(connection: Connection, now: datetime, limit: int) -> list[
     return [out_lane(name) for name in connection.scalars(query)]
 
 
-def free_lanes(connection: Connection, *where: sa.ColumnElement[bool]) -> int:
-    """These lanes lost their job: they are due again. Returns how many."""
-    return int(connection.execute(sa.update(lane).where(lane.c.live, *where).values(live=False)).rowcount)
+def free_lanes(connection: Connection, *where: sa.ColumnElement[bool]) -> list[str]:
+    """These lanes lost their job: they are due again. Returns their keys."""
+    return list(connection.scalars(sa.update(lane).where(lane.c.live, *where).values(live=False).returning(lane.c.key)))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from hub.clock import SystemClock
 from hub.config import load
 from hub.engine import distributed
 from hub.engine.jobs import SCHEMA, lost, prepare
+from hub.engine.lock import DatabaseLock
 from hub.pipeline.replay import pause
 from hub.registry import Registry
 from hub.sdk import ConfigError, Raw, Unavailable
@@ -135,6 +138,34 @@ def test_a_job_that_its_own_living_worker_lost_sight_of_is_taken_up_again(worker
     assert until(no_job, 10)
 
 
+def test_a_connection_that_is_cut_ends_nothing_that_is_at_work(worker, monkeypatch):
+    """Not the one that listens, and none that a transaction finds broken: a call under way goes on, alone."""
+    monkeypatch.setattr(distributed, "LOST", 0.5)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(what: str) -> None:
+        if what == "save_case":
+            begun.set()
+            go_on.wait(20)
+
+    FAR.trouble = slow
+    hub = worker()
+    write("Bonjour")
+    assert begun.wait(20)
+    for _ in range(3):
+        with hub.store.write() as connection:
+            cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' OR query = 'SELECT 1'"
+            assert connection.execute(sa.text(cut)).all()
+        time.sleep(2.5)
+    FAR.trouble = lambda _what: None
+    go_on.set()
+    write("Et mon colis ?", sender="bob@customer.example")
+    assert until(lambda: len(FAR.tickets) == 2, 20)
+    assert until(quiet(hub), 20)
+    assert FAR.calls.count("save_case") == 2
+    assert "find" not in FAR.calls
+
+
 def test_a_worker_that_ends_leaves_its_sources_to_another_at_once(worker):
     first = worker()
     assert until(lambda: len(first.engine._owning._held) == len(first.engine._owning._sources), 10)
@@ -195,13 +226,12 @@ def test_jobs_that_are_all_lost_lose_nothing(worker, monkeypatch):
 
 def test_a_lane_whose_job_is_gone_is_found(tmp_path, url):
     store = connect(load(configured(tmp_path, url)))
-    from hub.clock import SystemClock
-
     now = SystemClock().now()
+    parts: Any = SimpleNamespace(now=lambda: now, instances={})
     with store.write() as connection:
         row = {"key": "plan/1", "queue": "#plan", "due_at": now - timedelta(seconds=1), "behind": False, "live": True}
         connection.execute(sa.insert(lane).values(**row))
-        assert lost(connection, now) == 1
+        assert lost(connection, parts) == 1
         assert not connection.scalar(sa.select(lane.c.live))
     store.close()
 
@@ -275,6 +305,35 @@ def test_two_embedded_engines_on_one_database_are_refused(tmp_path, url):
         open_hub(load(configured(tmp_path, url, "embedded")), registry=Registry(_components=CLASSES))
     first.stop()
     open_hub(load(configured(tmp_path, url, "embedded")), registry=Registry(_components=CLASSES)).stop()
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_an_engine_whose_session_was_cut_is_alone_all_the_same(tmp_path, url, monkeypatch, cut):
+    """The lock belongs to a session. It is taken anew, or, where another engine was quicker, this one ends."""
+    monkeypatch.setattr("hub.engine.lock.WATCH", 0.1)
+    store, other = Store(url), Store(url)
+    mine, theirs = (DatabaseLock(one, shared=False) for one in (store, other))
+    stop, ended = threading.Event(), threading.Event()
+    mine.take()
+    mine.watch(stop, ended.set)
+    if not cut:
+        with mine._lock:
+            mine._let_go()  # the network is gone, and the server has ended the session
+            theirs.take()
+        assert ended.wait(5)
+    else:
+        pid = mine._session["pid"]
+        with other.write() as connection:
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        assert until(lambda: mine._session["pid"] != pid, 5)
+        with pytest.raises(ConfigError):
+            theirs.take()
+        assert not ended.is_set()
+    stop.set()
+    for lock in (mine, theirs):
+        lock.release()
+    store.close()
+    other.close()
 
 
 def test_a_database_is_marked_as_restored_only_while_nobody_works_on_it(worker, tmp_path, url, capsys):
