@@ -76,8 +76,8 @@ def one_run(
         from hub.config import load
 
         store = connect(load(path))
-        before = server_cpu(server)
         with running(path, workers) as processes:
+            before = server_cpu(server)
             begun = moved = time.perf_counter()
             done = 0.0
             while done < portion:

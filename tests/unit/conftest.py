@@ -13,7 +13,10 @@ from tests.unit.braid import open_store
 
 BOTH = {
     "test_access",
+    "test_alerts_told",
     "test_circuit",
+    "test_flow",
+    "test_group_commit",
     "test_host_alert",
     "test_instances",
     "test_knowledge",
@@ -21,6 +24,7 @@ BOTH = {
     "test_leases",
     "test_pace",
     "test_pauses",
+    "test_room",
     "test_sources",
     "test_timeline",
     "test_timeline_readings",
