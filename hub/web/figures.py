@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.engine import Connection
 
 from hub.store.backlog import Behind, Owned, alerts_by_kind, deliveries_behind, sources_owned, steps_behind
+from hub.store.lanes import OPEN
 from hub.store.overview import Counts, Health, counts, health_rows
 
 _LEVELS = {"green": 0, "amber": 1, "red": 2}
@@ -94,7 +95,10 @@ class Figures(Collector):
         yield _family("step_due_seconds", "Age of the oldest step that is due, by stage", due, "stage")
         owed = {(b.place, b.state): b.count for b in self.deliveries}
         yield _family("deliveries_open", "Deliveries not at their end", owed, "instance", "state")
-        late = {(b.place,): b.oldest for b in self.deliveries if b.state == "waiting"}
+        late: dict[tuple[str], float] = {}
+        for b in self.deliveries:
+            if b.state in OPEN:  # one whose answer was lost is "sending" until somebody could look
+                late[b.place,] = max(b.oldest, late.get((b.place,), 0.0))
         yield _family("delivery_due_seconds", "Age of the oldest delivery that is due", late, "instance")
 
 
