@@ -103,6 +103,11 @@ def lost(connection: Connection, now: datetime) -> int:
     return free_lanes(connection, job, lane.c.due_at < now) + lost_lanes(connection, now)  # type: ignore[arg-type]
 
 
+def drop_jobs(connection: Connection, queue: str) -> None:
+    """Remove every job of a queue that no process has any more; also those that a dead worker says it works on."""
+    connection.execute(sa.text("DELETE FROM procrastinate_jobs WHERE queue_name = :queue"), {"queue": queue})
+
+
 # -- its tables ------------------------------------------------------------------------------------
 
 

@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 
 from hub.instances import Instance
 from hub.pipeline.parts import Parts
+from hub.pipeline.undecided import tell_undecided
 from hub.store import upsert
-from hub.store.alerts import raise_alert
 from hub.store.base import At
 from hub.store.cases import case, case_ref, delivery
 from hub.store.intake import message, message_ref, step
@@ -56,9 +56,10 @@ def set_state(
     if attempts is not None:
         values["attempts"] = attempts
     with parts.store.write() as connection:
-        connection.execute(sa.update(delivery).where(delivery.c.id == delivery_id).values(**values))
-        if state == "rejected":
-            raise_alert(connection, "rejected", "Some deliveries were refused for good; they wait for a decision.", now)
+        write = sa.update(delivery).where(delivery.c.id == delivery_id).values(**values)
+        instance = connection.scalar(write.returning(delivery.c.instance))
+        if state == "rejected" and instance is not None:
+            tell_undecided(connection, state, instance, now)
 
 
 def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> None:
@@ -125,6 +126,4 @@ def mark_unsure(connection: Connection, head: sa.Row[Any], reason: str, now: dat
     connection.execute(sa.update(delivery).where(delivery.c.id == head.id).values(state="unsure", reason=reason[:1000]))
     if head.ability == "send":
         connection.execute(sa.update(message).where(message.c.id == head.message_id).values(state="unsure"))
-    raise_alert(
-        connection, "unsure", "It is unsure whether some mails went out; look at the deliveries and decide.", now
-    )
+    tell_undecided(connection, "unsure", head.instance, now)
