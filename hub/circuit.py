@@ -23,6 +23,9 @@ LATELY = timedelta(seconds=5)
 IN_A_ROW = 3
 """Failures without an answer between them after which it is away nevertheless."""
 
+OUTAGE = timedelta(minutes=10)
+"""How long a far side is away before somebody is told: a restart or an update over there is over sooner."""
+
 _ORDER = ("green", "amber", "red")
 
 
@@ -67,6 +70,15 @@ def bad(before: Health, now: datetime, state: str, reason: str, wait: float | No
     grown = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failures - 1, 20)) * rng.uniform(0.75, 1.25)
     since = before.since if before.state == state else now
     return Health(state, since, reason, before.seen_at, failures, now + timedelta(seconds=wait or grown))
+
+
+def outage(side: Health, now: datetime) -> bool:
+    """Whether a call has failed just now, as all have done for so long that somebody must know.
+
+    A row alone says little: one mail may have failed hours ago, and nobody has called since, or somebody paused it.
+    """
+    tried = side.probe_until is None and side.retry_at is not None and side.retry_at > now
+    return side.state == "amber" and tried and side.failures >= IN_A_ROW and side.since + OUTAGE <= now
 
 
 def probing(before: Health, now: datetime) -> Health:

@@ -95,7 +95,7 @@ class Sides:
                     row = self._known[side] if side in self._unwritten else row
                     after = change(row, self._clock.now())
                     if after != row or side in self._unwritten:
-                        save_side(connection, self._name, side, after)
+                        save_side(connection, self._name, side, after, self._clock.now())
             except ILL:  # the answer that a call brought is worth more than this row
                 self._unwritten.add(side)
                 row = self._known[side]

@@ -39,6 +39,7 @@ class Lanes(Embedded):
             now_paused = paused(connection)
         for one in parts.instances.values():
             one.paused = one.id in now_paused
+        self._gone.look()
         queues = [READING, PLANNING, *(i.id for i in parts.instances.values() if not i.waits())]
         with parts.store.write() as connection:
             take_due(connection, queues, parts.now(), 1000)

@@ -25,12 +25,13 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from hub.engine.draining import Draining
-from hub.engine.jobs import WAIT, Jobs, left, lost, open_app
+from hub.engine.jobs import WAIT, Jobs, drop_jobs, left, lost, open_app
 from hub.engine.owning import Owning
 from hub.engine.polling import Polling
 from hub.engine.rescue import Rescue
 from hub.engine.telling import Telling
 from hub.log import logger
+from hub.pipeline.gone import Gone
 from hub.pipeline.parts import Parts
 from hub.pipeline.read import tell_readers
 from hub.pipeline.suggest import Answers
@@ -75,6 +76,7 @@ class Distributed:
         self._polling = Polling(parts, self.wake, stop, threads, self._submit)
         self._owning = Owning(parts, self._polling, f"{socket.gethostname()[:40]}/{os.getpid()}/{secrets.token_hex(4)}")
         self._telling = Telling(parts, threads)
+        self._gone = Gone(parts, drop_jobs)
         self._at_work: Counter[str] = Counter()
         """The lanes that this process drains now; only the event loop changes it."""
         self._left: deque[str] = deque()
@@ -196,6 +198,7 @@ class Distributed:
         while not self._stop.is_set():
             try:
                 self._see_instances()
+                self._gone.look()
                 self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
                 tell_readers(self.parts)
                 self._free_left()

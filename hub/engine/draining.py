@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from hub.engine.jobs import Jobs
 from hub.instances import Instance
 from hub.pipeline.deliver import drain
+from hub.pipeline.gone import PATIENCE
 from hub.pipeline.next import due_in_lane, plan_raws
 from hub.pipeline.parts import Parts
 from hub.pipeline.record import record_page
@@ -23,8 +24,6 @@ PLANS = 50
 """Plans of one case in a row."""
 SOON = timedelta(seconds=2)
 """When a lane is looked at again that this process can do nothing with."""
-PATIENCE = timedelta(minutes=10)
-"""How long raws of an instance that is not configured here wait for a process that has it (an upgrade under way)."""
 
 
 class Draining:

@@ -18,6 +18,7 @@ from hub.engine.telling import Telling
 from hub.log import logger
 from hub.pipeline.deliver import drain
 from hub.pipeline.due import Capacity, due_lanes
+from hub.pipeline.gone import Gone
 from hub.pipeline.next import due_plans, plan_raws
 from hub.pipeline.parts import Parts
 from hub.pipeline.read import tell_readers
@@ -61,6 +62,7 @@ class Embedded:
         self._polling = Polling(parts, self.wake, stop, threads, self._submit)
         self._dispatcher: threading.Thread | None = None
         self._telling = Telling(parts, threads)
+        self._gone = Gone(parts)
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -118,6 +120,7 @@ class Embedded:
         self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
         tell_readers(self.parts)
         self._see_pauses()
+        self._gone.look()
         worked = 0
         for name in instances_to_read(self.parts):
             worked += record_page(self.parts, name)

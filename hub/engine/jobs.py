@@ -124,6 +124,11 @@ def left(connection: Connection, parts: Parts, key: str) -> None:
     free_lanes(connection, _NO_JOB, lane.c.key == key)
 
 
+def drop_jobs(connection: Connection, queue: str) -> None:
+    """Remove every job of a queue that no process has any more; also those that a dead worker says it works on."""
+    connection.execute(sa.text("DELETE FROM procrastinate_jobs WHERE queue_name = :queue"), {"queue": queue})
+
+
 # -- its tables ------------------------------------------------------------------------------------
 
 

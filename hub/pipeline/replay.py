@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.pipeline.undecided import close_undecided
 from hub.pipeline.unread import KEPT
 from hub.store import Store
 from hub.store.alerts import close_alert
@@ -50,7 +51,7 @@ def replay_delivery(store: Store, now: datetime, delivery_id: int | None = None,
     with store.write() as connection:
         again = sa.update(delivery).where(*which).values(state="waiting", due_at=now, turn_at=now, reason="replayed")
         lanes = connection.scalars(again.returning(delivery.c.lane)).all()
-        _close_if_none(connection, "rejected", now)
+        close_undecided(connection, "rejected", now)
         store.wake(connection, [out_lane(one) for one in lanes])
     return len(lanes)
 
@@ -90,7 +91,7 @@ def settle_unsure(
             # Of what is not sent, `message_id` names the customer's words.
             _show(connection, [row for row in rows if row.ability == "send"], now, sent=sent)
             if rows:
-                _close_if_none(connection, "unsure", now)
+                close_undecided(connection, "unsure", now)
             store.wake(connection, [out_lane(row.lane) for row in rows])
     except _ChangedError:
         return 0
@@ -125,8 +126,3 @@ def pause(store: Store, now: datetime, instance: str, by: str, *, on: bool) -> b
     """
     with store.write() as connection:
         return set_paused(connection, instance, by, now if on else None)
-
-
-def _close_if_none(connection: Connection, state: str, now: datetime) -> None:
-    if connection.scalar(sa.select(delivery.c.id).where(delivery.c.state == state).limit(1)) is None:
-        close_alert(connection, state, now)

@@ -5,7 +5,7 @@ Its effects may be out there already, and no row tells. So for everything that l
 before the lost hub ended, and for everything that was owed at the moment of the backup:
 
 * a far side that can be searched (`Finds`) is searched before it is written to;
-* at a blind one (mail) the delivery is "unsure" from the start, with one alert for all of them.
+* at a blind one (mail) the delivery is "unsure" from the start, with one alert for each such instance.
 
 There is no lower bound in time: a mailbox that was away at the backup gave its old mail afterwards.
 docs/decisions/0010-after-a-restore.md

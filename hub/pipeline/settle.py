@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 
 from hub.instances import Instance
 from hub.pipeline.parts import Parts
+from hub.pipeline.undecided import close_undecided, tell_undecided
 from hub.store import upsert
-from hub.store.alerts import close_alert, raise_alert
 from hub.store.base import At
 from hub.store.cases import case, case_ref, delivery
 from hub.store.intake import message, message_ref, step
@@ -67,9 +67,10 @@ def set_state(
     if attempts is not None:
         values["attempts"] = attempts
     with parts.store.write() as connection:
-        ours = connection.execute(sa.update(delivery).where(_as_we_left_it(head)).values(**values)).rowcount
-        if ours and state == "rejected":
-            raise_alert(connection, "rejected", "Some deliveries were refused for good; they wait for a decision.", now)
+        write = sa.update(delivery).where(_as_we_left_it(head)).values(**values)
+        instance = connection.scalar(write.returning(delivery.c.instance))
+        if state == "rejected" and instance is not None:
+            tell_undecided(connection, state, instance, now)
 
 
 def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> None:
@@ -79,8 +80,7 @@ def done(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> No
         values = {"of": head.id, "said": result[:500], "now": now}
         if not connection.execute(_DONE, values).rowcount:
             connection.execute(_DONE_AFTER_ALL, values)
-            if connection.scalar(sa.select(delivery.c.id).where(delivery.c.state == "unsure").limit(1)) is None:
-                close_alert(connection, "unsure", now)
+            close_undecided(connection, "unsure", now)
         if head.ability == "save_case":
             insert = upsert(connection, case_ref).values(case_id=head.case_id, instance=instance.id, remote_id=result)
             connection.execute(
@@ -164,6 +164,4 @@ def mark_unsure(connection: Connection, head: sa.Row[Any], reason: str, now: dat
     connection.execute(sa.update(delivery).where(delivery.c.id == head.id).values(state="unsure", reason=reason[:1000]))
     if head.ability == "send":
         connection.execute(sa.update(message).where(message.c.id == head.message_id).values(state="unsure"))
-    raise_alert(
-        connection, "unsure", "It is unsure whether some mails went out; look at the deliveries and decide.", now
-    )
+    tell_undecided(connection, "unsure", head.instance, now)

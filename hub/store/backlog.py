@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +34,15 @@ class Owned:
     instance: str
     source: str
     owned: bool | None
+
+
+def instances_in(connection: Connection, column: sa.Column[str], *where: sa.ColumnElement[bool]) -> Iterator[str]:
+    """The names in `column`, of rows that fulfil `where`: a step along its index for each, however many rows it has."""
+    last = ""
+    while (name := connection.scalar(sa.select(sa.func.min(column)).where(column > last))) is not None:
+        last = name
+        if not where or connection.scalar(sa.select(column).where(column == name, *where).limit(1)) is not None:
+            yield name
 
 
 def steps_behind(connection: Connection, now: datetime) -> list[Behind]:

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.store.alerts import about_itself
 from hub.store.cases import case, case_ref
 from hub.store.customers import customer, identity
 from hub.store.health import alert
@@ -128,5 +129,5 @@ def _orders(connection: Connection, case_id: int) -> tuple[OrderOnCase, ...]:
 
 def _alerts(connection: Connection, instances: set[str]) -> tuple[Alert, ...]:
     """What is wrong now with the instances this case goes through."""
-    query = sa.select(alert).where(alert.c.closed_at.is_(None), alert.c.instance.in_(instances)).order_by(alert.c.id)
+    query = sa.select(alert).where(about_itself(), alert.c.instance.in_(instances)).order_by(alert.c.id)
     return tuple(filled(Alert, row) for row in connection.execute(query).mappings())

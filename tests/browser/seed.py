@@ -472,4 +472,8 @@ def _trouble(rows: Braid) -> None:
         seen_at=rows.ago(43),
     )
     rows.alert("instance:ventes", "imap.shop.example:993 refuses the login of ventes: AUTHENTICATIONFAILED", "ventes")
-    rows.alert("unsure", "unsure")
+    rows.alert(
+        "unsure:support",
+        "It is unsure whether some deliveries to support went out; look at them and decide.",
+        "support",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from hub.store.alerts import UNDECIDED
 from tests.sim.judge_desks import judge_desks
 from tests.sim.judge_timeline import judge_timeline
 from tests.sim.life import Life
@@ -67,13 +68,14 @@ def _what_is_unsure(life: Life, states: dict[str, str]) -> None:
 
 
 def _alerts_stand_open(life: Life, states: dict[str, str]) -> None:
-    """One alert stands open for each kind of thing that waits for a human, and none for what does not."""
+    """One alert stands open for each instance and kind of thing that waits for a human, and none for what does not."""
     standing = {key for (key,) in life.rows("select key from alert where closed_at is null")}
-    kept = bool(life.rows("select 1 from step where state = 'kept'"))
-    waiting = {"rejected": "rejected" in states.values(), "unsure": "unsure" in states.values(), "kept-unread": kept}
-    for key, wanted in waiting.items():
-        if wanted != (key in standing):
-            life.wrong(f"the alert {key} is {'open' if key in standing else 'closed'}: {waiting}")
+    waiting = {f"{state}:{key.partition('/')[0]}" for key, state in states.items() if state in UNDECIDED}
+    if life.rows("select 1 from step where state = 'kept'"):
+        waiting.add("kept-unread")
+    about_deliveries = {key for key in standing if key.partition(":")[0] in (*UNDECIDED, "kept-unread")}
+    for key in sorted(waiting ^ about_deliveries):
+        life.wrong(f"the alert {key} is {'open' if key in standing else 'closed'}: {sorted(waiting)}")
 
 
 def _no_alert_without_a_cause(life: Life) -> None:

@@ -184,7 +184,7 @@ def test_nothing_of_a_customer_is_told(open_world, receiver):
 def test_by_mail_in_french_and_each_way_for_itself(open_world, receiver):
     receiver.answers = [(500, {})]
     world = open_world(webhook(receiver, 'mail = "admin@shop.example"\nlanguage = "fr"'))
-    alarm(world, "Some deliveries were refused for good; they wait for a decision.", "rejected")
+    alarm(world, "Some deliveries to desk were refused for good; they wait for a decision.")
     world.go(20)
     (sent,) = world.far.sent
     assert sent[0].to.value == "admin@shop.example"

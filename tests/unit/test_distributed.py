@@ -22,13 +22,14 @@ from hub.config import load
 from hub.engine import distributed
 from hub.engine.jobs import SCHEMA, lost, prepare
 from hub.engine.lock import DatabaseLock
+from hub.pipeline import gone
 from hub.pipeline.replay import pause
 from hub.registry import Registry
 from hub.sdk import ConfigError, Raw, Unavailable
 from hub.store import ILL, Store
 from hub.store.cases import delivery
 from hub.store.intake import step
-from hub.store.lanes import lane
+from hub.store.lanes import lane, out_lane
 from hub.store.leases import take_lease
 from hub.store.migrate import migrate
 from hub.store.notes import get_note
@@ -286,6 +287,28 @@ def test_its_tables_are_made_once_and_upgraded_in_order(monkeypatch, postgres):
     assert tables(store) == ("pre", "post")
     prepare(store)
     store.close()
+
+
+def test_an_instance_that_is_gone_leaves_no_lane_and_no_job(worker, monkeypatch):
+    for name, value in (("EVERY", 0.2), ("FRESH", timedelta(seconds=5)), ("PATIENCE", timedelta(seconds=3))):
+        monkeypatch.setattr(gone, name, value)
+    hub = worker()
+    now = hub.clock.now()
+    owed = {"key": "k", "instance": "gone", "ability": "show", "lane": "gone/1", "state": "waiting"}
+    with hub.store.write() as connection:
+        connection.execute(sa.insert(delivery).values(**owed, due_at=now, created_at=now))
+        hub.store.wake(connection, [out_lane("gone/1")])
+
+    def left() -> tuple[Any, ...]:
+        with hub.store.read() as connection:
+            return (
+                connection.scalar(sa.select(delivery.c.state)),
+                connection.scalar(sa.select(sa.func.count()).select_from(lane)),
+                connection.scalar(sa.text("SELECT count(*) FROM procrastinate_jobs")),
+            )
+
+    assert left() == ("waiting", 1, 1)
+    assert until(lambda: left() == ("rejected", 0, 0), 20)
 
 
 def test_another_kind_of_engine_is_refused_and_a_web_process_is_not(worker, tmp_path, url):

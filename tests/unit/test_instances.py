@@ -18,6 +18,7 @@ from hub.sdk import AuthError, Channel, Context, Rejected, Settings, Unavailable
 from hub.store import Store
 from hub.store.health import alert, instance_health
 from hub.store.migrate import migrate
+from hub.store.sides import begin_sides
 from hub.threads import Threads
 from tests.databases import database_url
 from tests.world import ToldClock
@@ -91,6 +92,49 @@ def test_a_wrong_password_is_red_with_one_alert_that_closes(instance, lend):
     instance.call(lambda: None)
     with lend.store.read() as connection:
         assert connection.execute(sa.select(alert)).one().closed_at is not None
+
+
+def open_alerts(lend):
+    with lend.store.read() as connection:
+        return [(a.key, a.text) for a in connection.execute(sa.select(alert).where(alert.c.closed_at.is_(None)))]
+
+
+def fails(instance, lend, error, minutes=0.0):
+    """Calls fail for so long, each as soon as it is let through."""
+    end = lend.clock.now() + timedelta(minutes=minutes)
+    while True:
+        assert instance.ready()
+        with pytest.raises(type(error)):
+            instance.call(_raise(error))
+        if instance.health.retry_at > end:
+            return
+        lend.clock.at = instance.health.retry_at
+
+
+def test_a_far_side_that_is_away_for_long_is_one_alert_that_closes_with_its_answer(instance, lend):
+    fails(instance, lend, Unavailable("connection refused"), minutes=8)
+    assert open_alerts(lend) == []
+    lend.clock.at = instance.health.retry_at
+    fails(instance, lend, Unavailable("connection refused"), minutes=12)
+    assert open_alerts(lend) == [("instance:one", "one has not answered for ten minutes or longer: connection refused")]
+    lend.clock.at = instance.health.retry_at
+    fails(instance, lend, AuthError("the token is refused"))
+    assert open_alerts(lend) == [("instance:one", "the token is refused")], "one alert, with what is wrong now"
+    instance.call(lambda: None)
+    assert open_alerts(lend) == []
+
+
+def test_what_nobody_calls_is_no_outage(instance, lend):
+    """One mail failed; hours later the next one is about to be sent, or somebody ends a pause."""
+    fails(instance, lend, Unavailable("connection refused"))
+    lend.clock.at += timedelta(hours=3)
+    with lend.store.write() as connection:
+        begin_sides(connection, {"one"}, {}, lend.clock.now())
+    assert instance.ready()
+    assert open_alerts(lend) == []
+    with pytest.raises(Unavailable):
+        instance.call(_raise(Unavailable("connection refused")))
+    assert open_alerts(lend) == []
 
 
 def test_a_refused_item_is_no_sickness(instance):

@@ -81,6 +81,15 @@ def test_an_alert_says_what_to_do(
     assert not any(words in inside.get("/overview/live").text for words in shown)
 
 
+def test_an_alert_about_deliveries_leads_to_those_of_its_instance(hub: SmallHub, inside: FlaskClient) -> None:
+    with hub.store.write() as connection:
+        Braid(connection).alert("rejected:rt", "Some deliveries to rt were refused for good; they wait.", "rt")
+    page = inside.get("/overview/live").text
+    with hub.store.write() as connection:
+        close_alert(connection, "rejected:rt", NOON)
+    assert 'href="/deliveries?state=rejected&amp;instance=rt"' in page
+
+
 @pytest.mark.parametrize(
     ("kind", "french"),
     [
