@@ -16,7 +16,7 @@ from tests.servers.rt import request_tracker
 
 __all__ = ["request_tracker"]
 
-SERVER_FIXTURES = frozenset({"dovecot", "postfix", "postgres", "request_tracker", "story_servers"})
+SERVER_FIXTURES = frozenset({"dovecot", "postfix", "postgres", "request_tracker", "safe_postgres", "story_servers"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.servers.install import need
+from tests.servers.postgres import Postgres
+
 
 @pytest.fixture(autouse=True, scope="session")
 def nothing_stays() -> Iterator[None]:
@@ -22,3 +25,11 @@ def engine(request: pytest.FixtureRequest) -> tuple[str, Callable[[], str]]:
     if request.param == "embedded":
         return "embedded", str
     return "distributed", request.getfixturevalue("postgres").new_hub_database
+
+
+@pytest.fixture
+def safe_postgres() -> Iterator[Postgres]:
+    """A server that keeps what it committed through a crash, which the tests' usual one does not promise."""
+    need("postgres")
+    with Postgres(safe=True) as server:
+        yield server

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A lease of ten seconds and a rescue after twelve are right for a shop, and would make a campaign of a hundred
 # kills wait twenty minutes: the same code with shorter times.
-_QUICK = """
+SOON_TAKEN_UP = """
 from datetime import timedelta
 import hub.store.leases as leases
 leases.LONG = timedelta(seconds=3)
@@ -32,7 +32,7 @@ import hub.engine.distributed as distributed
 import hub.engine.rescue as rescue
 distributed.HEARTBEAT, distributed.STALLED, distributed.LOST, rescue.EVERY = 1.0, 4.0, 3.0, 1.0
 """
-_RUN = """
+RUN = """
 import sys
 from hub.cli import main
 sys.argv[0] = "tresse"
@@ -54,7 +54,7 @@ class Process:
         """Start; see `started`."""
         assert self._process is None, f"{self.name} runs already"
         self._told = self._count("started")
-        command = [sys.executable, "-c", (_QUICK if self.quick else "") + _RUN, *self.arguments]
+        command = [sys.executable, "-c", (SOON_TAKEN_UP if self.quick else "") + RUN, *self.arguments]
         paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         environ = {**os.environ, "PYTHONPATH": paths, "TRESSE_CONFIG": str(self.config), **self.environment}
         with self.log.open("ab") as log:

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import requests
 
+from tests.campaign.daemons import RUN, SOON_TAKEN_UP
 from tests.campaign.judge import Verdict
 from tests.servers.ports import answers, free_ports, wait_for
 
@@ -41,7 +43,7 @@ METADATA = "Metadata-Version: 2.1\nName: tresse-campaign\nVersion: 1.0\n"
 
 
 def size(name: str, usual: int) -> int:
-    """How much of it: TRESSE_MESSAGES, TRESSE_KILLS, TRESSE_ROUNDS, TRESSE_EACH, TRESSE_SECONDS."""
+    """How much of it: TRESSE_MESSAGES, TRESSE_KILLS, TRESSE_ROUNDS, TRESSE_EACH, TRESSE_SECONDS, TRESSE_CUTS."""
     return int(os.environ.get(f"TRESSE_{name}", "0")) or usual
 
 
@@ -82,11 +84,12 @@ class Far:
         command = [sys.executable, "-m", "tests.campaign.far", str(self.port), str(self.log), str(seed)]
         self._process = subprocess.Popen(command, cwd=ROOT)
         self._http = requests.Session()
-        self._read, self._owed, self._shown = 0, set[tuple[str, str]](), set[tuple[str, str]]()
+        self._read, self._wrote = 0, defaultdict[str, list[str]](list)
+        self._shown, self._open = set[tuple[str, str]](), set[int]()
         wait_for(lambda: answers(self.port), 20, "the far side")
 
     def mood(self, at: str, **mood: Any) -> None:
-        """How an endpoint behaves from now on: fail, delay, dead, keyed."""
+        """How an endpoint behaves from now on: fail, delay (and whether it is skewed), dead, keyed."""
         assert self._http.post(f"{self.url}/mood", json={"at": at, **mood}, timeout=20).ok
 
     def write(self, feed: str, messages: list[dict[str, Any]]) -> None:
@@ -106,21 +109,32 @@ class Far:
 
     def missing(self, desks: Mapping[str, Collection[str]]) -> int:
         """How many answers are not shown yet, of those that each desk is owed for the messages of its feeds."""
-        for line in self._news():
-            if line["e"] == "wrote":
-                self._owed |= {(f"desk/{desk}", line["mark"]) for desk, feeds in desks.items() if line["feed"] in feeds}
-            elif line["e"] == "effect" and line["what"] == "show":
-                self._shown.add((line["at"], line["mark"]))
-        return len(self._owed - self._shown)
+        self._catch_up()
+        owed = {(f"desk/{desk}", mark) for desk, feeds in desks.items() for feed in feeds for mark in self._wrote[feed]}
+        return len(owed - self._shown)
 
-    def _news(self) -> Iterator[dict[str, Any]]:
+    def under_way(self) -> int:
+        """How many calls have begun and not ended."""
+        self._catch_up()
+        return len(self._open)
+
+    def _catch_up(self) -> None:
         """What was written down since the last look: a long campaign's log is not read twice a second from its start."""
         with self.log.open("rb") as file:
             file.seek(self._read)
-            for line in file:
-                if line.endswith(b"\n"):
-                    self._read += len(line)
-                    yield json.loads(line)
+            for told in file:
+                if not told.endswith(b"\n"):
+                    break
+                self._read += len(told)
+                line = json.loads(told)
+                if line["e"] == "wrote":
+                    self._wrote[line["feed"]].append(line["mark"])
+                elif line["e"] == "effect" and line["what"] == "show":
+                    self._shown.add((line["at"], line["mark"]))
+                elif line["e"] == "call":
+                    self._open.add(line["n"])
+                elif line["e"] == "end":
+                    self._open.discard(line["n"])
 
     def close(self) -> None:
         self._http.close()
@@ -136,7 +150,8 @@ class Process:
         self.place, self.name = place, name
         self._log = place.folder / f"{name}.{time.monotonic_ns()}.log"
         with self._log.open("wb") as log:
-            command = [str(TRESSE), place.command]
+            command = [sys.executable, "-c", SOON_TAKEN_UP + RUN] if place.quick else [str(TRESSE)]
+            command.append(place.command)
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=place.environment, cwd=place.folder)
         self.pid = self._process.pid
 
@@ -183,16 +198,18 @@ class Process:
 class Place:
     """A folder with a configuration, the plugin as an installed wheel has it, the far side, and the hub's processes."""
 
-    def __init__(self, sections: str, *, database: str = "", seed: int = SEED) -> None:
+    def __init__(
+        self, sections: str, *, database: str = "", engine: str = "distributed", quick: bool = False, seed: int = SEED
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tresse-k-"))
         self.far = Far(self.folder, seed)
-        self.command = "worker" if database else "run"
-        self.database = database
+        self.command = "worker" if database and engine == "distributed" else "run"
+        self.database, self.quick = database, quick
         self.processes: dict[str, Process] = {}
         self._install()
         text = CONFIG.format(web=free_ports(1)[0]) + sections.replace("FAR", self.far.url)
         if database:
-            text += f'[database]\nurl = "{database}"\n[engine]\nkind = "distributed"\n'
+            text += f'[database]\nurl = "{database}"\n[engine]\nkind = "{engine}"\n'
         (self.folder / "hub.toml").write_text(text, "utf-8")
 
     def _install(self) -> None:

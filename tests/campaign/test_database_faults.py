@@ -58,14 +58,6 @@ def _end(name: str, ground: Ground, began: float, **figures: object) -> None:
 # -- PostgreSQL --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def safe_postgres() -> Iterator[Postgres]:
-    """A server that keeps what it committed through a crash, which the tests' usual one does not promise."""
-    need("postgres")
-    with Postgres(safe=True) as server:
-        yield server
-
-
 def _postgresql(
     folder: Path, postgres: Postgres, engine: str, stops: int, gone: float, cuts: int, stall: float
 ) -> None:

@@ -29,7 +29,8 @@ class Proxy:
         self.connections = 0
         """How many came in so far."""
         self._delay, self._refusing, self._left = 0.0, False, -1
-        self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._pairs: dict[tuple[asyncio.StreamWriter, asyncio.StreamWriter], None] = {}
+        """Oldest first."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._flowing = asyncio.Event()
@@ -60,7 +61,16 @@ class Proxy:
 
     def cut(self) -> int:
         """Reset every connection now, as a firewall does; returns how many there were."""
-        return self._do(self._cut)
+        return self._do(lambda: self._cut(list(self._pairs)))
+
+    def cut_one(self, which: float) -> int:
+        """Reset one connection alone; `which`, from 0 to 1, says how old: 0 is the oldest. Returns how many it was."""
+
+        def one() -> int:
+            number = int(which * len(self._pairs))
+            return self._cut(list(self._pairs)[number : number + 1])
+
+        return self._do(one)
 
     def cut_after(self, count: int) -> None:
         """Reset every connection once `count` more bytes have passed, whichever way: mid-word, mid-commit."""
@@ -93,15 +103,15 @@ class Proxy:
         assert self._server is not None
         self._server.close()
         self._flowing.set()
-        self._cut()
+        self._cut(list(self._pairs))
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
-    def _cut(self) -> int:
-        pairs, self._pairs = self._pairs, set()
+    def _cut(self, pairs: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]]) -> int:
         for pair in pairs:
+            del self._pairs[pair]
             for writer in pair:
                 _reset(writer)
         self.cuts += len(pairs)
@@ -118,13 +128,13 @@ class Proxy:
             _reset(writer)
             return
         pair = (writer, far_writer)
-        self._pairs.add(pair)
+        self._pairs[pair] = None
         try:
             await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
         except (OSError, asyncio.CancelledError):
             pass  # one side was reset, so the other is, below; or the test ends
         finally:
-            self._pairs.discard(pair)
+            self._pairs.pop(pair, None)
             for one in pair:
                 one.transport.abort()
 
@@ -136,7 +146,7 @@ class Proxy:
             if 0 <= self._left < len(data):
                 writer.write(data[: self._left])
                 self._left = -1
-                self._cut()
+                self._cut(list(self._pairs))
                 return
             if self._left >= 0:
                 self._left -= len(data)

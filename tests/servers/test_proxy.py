@@ -70,6 +70,15 @@ def test_cuts_all_now_and_takes_new_ones(proxy):
         assert said(three, b"3") == b"3"
 
 
+def test_cuts_one_alone(proxy):
+    with dial(proxy) as one, dial(proxy) as two:
+        assert said(one, b"1") + said(two, b"2") == b"12"
+        assert proxy.cut_one(0.0) == 1
+        with pytest.raises(ConnectionError):
+            one.recv(10)
+        assert said(two, b"3") == b"3"
+
+
 def test_cuts_after_so_many_bytes(proxy):
     with dial(proxy) as client:
         proxy.cut_after(9)  # five go there, four come back
