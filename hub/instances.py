@@ -25,7 +25,7 @@ from hub.log import place
 from hub.pace import Pace
 from hub.sdk import Component, ConfigError, Rejected, Unavailable, abilities_of
 from hub.sides import IN, OUT, Sides
-from hub.store import Store
+from hub.store import ILL, Store
 from hub.threads import Executor
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ class Instance:
             self._judge(stuck, judged=judged)
             raise stuck
         limit = timeout or self.limit
-        if judged and (wait := self.pace.take(limit)) > 0:
+        if judged and (wait := self._turn(limit)) > 0:
             raise TooSoon("too many calls for its limit", retry_after=wait)
         future = self._calls.submit(self.pace.paid(function) if judged else function, *args)
         try:
@@ -154,6 +154,13 @@ class Instance:
     def waits(self, side: str = OUT) -> bool:
         """Whether a call makes no sense now; for those who only want to know."""
         return self.paused or self.sides.waits(side)
+
+    def _turn(self, limit: float) -> float:
+        try:
+            return self.pace.take(limit)
+        except ILL:  # nobody was called
+            self.give_back()
+            raise
 
     def give_back(self, side: str = OUT) -> None:
         """The caller was told "ready" and called nobody: somebody else may."""

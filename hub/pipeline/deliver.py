@@ -36,6 +36,8 @@ PATIENCE = 10.0
 """Seconds a lane waits for its turn where an instance has a limit; longer, and the thread is given to others."""
 LOOKS = 8
 """Tries after which a plugin that stumbles while it looks is given up: some minutes."""
+AGAIN = (0.0, 0.5, 2.0)
+"""Seconds before each new try to write down what the far side answered; then its row stays "sending"."""
 LONGEST = 300.0
 """Seconds between two tries of one delivery, at most."""
 NEEDS_CASE = ("add_message", "show")
@@ -86,8 +88,9 @@ def drain(parts: Parts, instance: Instance, lane: str, given_up: threading.Event
         try:
             if not _deliver(parts, instance, head):
                 return
-        except ILL:
-            raise  # the database is ill: the row says how far it came
+        except ILL:  # the database is ill: the row says how far it came
+            instance.give_back()  # if this was its circuit's probe, another one may try
+            raise
         except Exception as error:  # our own bug: this one alone is set aside, the lane goes on
             instance.log.error("bug in the hub", delivery=head.id, ability=head.ability, error=type(error).__name__)
             instance.log.debug("bug in the hub", exc_info=True)
@@ -121,13 +124,24 @@ def _deliver(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
     except Bug as error:
         return _plugins_bug(parts, instance, head, error)
     try:
-        done(parts, instance, head, result)
+        _write_down(parts, instance, head, result)
     except sa.exc.IntegrityError:
         set_state(parts, head, "rejected", f"{instance.id} gave the number of another case: {result}")
         return True
     if head.ability == "save_case":
         hear(parts, instance, result)
     return True
+
+
+def _write_down(parts: Parts, instance: Instance, head: sa.Row[Any], result: str) -> None:
+    """What the far side answered, also where a connection was cut while it did: nobody else knows it."""
+    for pause in AGAIN:
+        try:
+            return done(parts, instance, head, result)
+        except ILL:
+            if parts.clock.wait(parts.stop, pause):
+                raise
+    return done(parts, instance, head, result)
 
 
 def _may_call(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:

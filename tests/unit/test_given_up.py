@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from hub.engine.sources import sources_of
 from hub.pipeline import deliver, record
 from hub.pipeline.read import Culprit
 from hub.pipeline.settle import abandoned, done, set_state, unsure
+from hub.sdk import Unavailable
 from hub.store.cases import delivery
 from hub.store.health import alert
 from hub.store.intake import message, message_copy, step
@@ -150,3 +152,46 @@ def test_what_was_begun_in_an_abandoned_lane_is_left_alone_for_as_long_as_a_call
     world.restart()
     world.go(80)
     assert states(world, head)[0] == then
+
+
+def _fails(times: int, really: Any, ability: str) -> Any:
+    """`really`, after the database was away for so many times."""
+    left = [times]
+
+    def either(*args: Any) -> Any:
+        if left[0] and any(getattr(one, "ability", "") == ability for one in args):
+            left[0] -= 1
+            raise sa.exc.OperationalError("UPDATE", {}, Exception("server closed the connection"))
+        return really(*args)
+
+    return either
+
+
+@pytest.mark.parametrize(("failures", "state"), [(2, "done"), (9, "unsure")])
+def test_what_the_far_side_answered_is_written_down_on_another_connection(world, monkeypatch, failures, state):
+    monkeypatch.setattr(deliver, "done", _fails(failures, done, "send"))
+    world.mail(text="Bonjour, où est ma commande ?")
+    for _ in range(3):
+        with contextlib.suppress(sa.exc.OperationalError):  # as the engine does
+            world.go(3)
+    (sent,) = rows(world, delivery, delivery.c.ability == "send")
+    assert (sent.state, len(world.far.sent)) == (state, 1)
+
+
+def test_a_probe_that_the_database_cut_short_keeps_nobody_away(world, monkeypatch):
+    def away(what: str) -> None:
+        if what in ("save_case", "find"):
+            raise Unavailable("no route to host")
+
+    world.far.trouble = away
+    world.mail(text="Bonjour")
+    world.go(3)
+    desk = world.hub.instances["desk"]
+    assert desk.waits()
+    world.far.trouble = lambda _what: None
+    monkeypatch.setattr(deliver, "_look", _fails(1, deliver._look, "save_case"))
+    for _ in range(2):
+        with contextlib.suppress(sa.exc.OperationalError):
+            world.go(12)
+    assert world.far.tickets
+    assert desk.health.state == "green"
