@@ -90,7 +90,7 @@ def test_mail_of_the_lost_time_is_not_acknowledged_twice(world):
     assert len(world.far.sent) == 2
     (unsure,) = sends(world)["unsure"]
     assert "before the restore" in unsure.reason
-    assert [a.key for a in rows(world, alert, alert.c.closed_at.is_(None))] == ["unsure"]
+    assert [a.key for a in rows(world, alert, alert.c.closed_at.is_(None))] == ["unsure:support"]
     assert [m.state for m in rows(world, message, message.c.id == unsure.message_id)] == ["unsure"]
 
 
