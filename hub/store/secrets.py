@@ -109,6 +109,9 @@ class SecretState:
             if self._open(sealed) != old:
                 return False
             fresh = self._fernet.encrypt(new.encode())
-            insert = upsert(connection, state).values(instance=self._instance, key=key, value=fresh)
-            connection.execute(insert.on_conflict_do_update(index_elements=["instance", "key"], set_={"value": fresh}))
-            return True
+            if sealed is None:
+                insert = upsert(connection, state).values(instance=self._instance, key=key, value=fresh)
+                return connection.scalar(insert.on_conflict_do_nothing().returning(state.c.key)) is not None
+            # No two encryptions of a value are alike: where the bytes still stand, nobody else has written.
+            ours = sa.update(state).where(self._where(key), state.c.value == sealed)
+            return connection.execute(ours.values(value=fresh)).rowcount == 1

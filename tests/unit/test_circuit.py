@@ -249,17 +249,25 @@ def test_swap_takes_the_old_value(store):
     assert kept.get("token") == "b"
 
 
-def test_only_one_of_many_swaps_wins(store):
-    kept, won = SecretState(store, "one", Fernet.generate_key()), []
-    kept.set("token", "a")
-    threads = [
-        threading.Thread(target=lambda n=n: kept.swap("token", "a", f"b{n}") and won.append(n)) for n in range(8)
-    ]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join(10)
-    assert [f"b{n}" for n in won] == [kept.get("token")]
+@pytest.mark.parametrize("old", ["a", None])
+def test_only_one_of_many_swaps_wins(store, old):
+    kept, together = SecretState(store, "one", Fernet.generate_key()), threading.Barrier(8)
+    for turn in range(5):
+        key, won = f"token {turn}", []
+        if old is not None:
+            kept.set(key, old)
+
+        def swap(n: int, key: str = key, won: list[int] = won) -> None:
+            together.wait(10)
+            if kept.swap(key, old, f"b{n}"):
+                won.append(n)
+
+        threads = [threading.Thread(target=swap, args=(n,)) for n in range(8)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(10)
+        assert [f"b{n}" for n in won] == [kept.get(key)]
 
 
 def test_another_key_is_named_in_a_sentence(store):
