@@ -33,7 +33,7 @@ DESKS = {"desk": ["mail", "other"], "dies": ["other"]}
 
 
 def test_a_mail_bomb():
-    _bomb("embedded", "", size("MESSAGES", 300), each=15, dead=8.0)
+    _bomb("embedded", "", size("MESSAGES", 200), each=12, dead=6.0)
 
 
 @pytest.mark.campaign

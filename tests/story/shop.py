@@ -136,6 +136,8 @@ def eventually(look: Callable[[], T], seconds: float, what: str) -> T:
 class Shop:
     """The servers and the hub of one story."""
 
+    command: tuple[str, ...] = (str(TRESSE),)
+
     def __init__(self, folder: Path, dovecot: Dovecot, postfix: Postfix, rt: RequestTracker) -> None:
         self.folder, self.dovecot, self.postfix, self.rt = folder, dovecot, postfix, rt
         self.web = free_ports(1)[0]
@@ -167,8 +169,7 @@ class Shop:
         """Start the daemon and wait until it is ready."""
         assert self._hub is None
         with (self.folder / "hub.log").open("ab") as log:
-            command = [str(TRESSE), "run"]
-            self._hub = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
+            self._hub = subprocess.Popen([*self.command, "run"], stdout=log, stderr=log, env=self.environment)
         eventually(lambda: requests.get(f"{self.url}/readyz", timeout=2).ok, 30, f"the hub to be ready\n{self.log()}")
 
     def kill(self) -> None:
