@@ -79,8 +79,8 @@ class Distributed:
         self._gone = Gone(parts, drop_jobs)
         self._at_work: Counter[str] = Counter()
         """The lanes that this process drains now; only the event loop changes it."""
-        self._left: deque[str] = deque()
-        """Lanes that threads of ours left when the database failed."""
+        self._left: deque[tuple[str, float]] = deque()
+        """Lanes that threads of ours left when the database failed, and when."""
         self._polls: set[str] = set()
         self._lock = threading.Lock()
         self._looked_at = parts.clock.monotonic()
@@ -182,7 +182,7 @@ class Distributed:
 
     def _leave(self, lane: str, ended: Future[None]) -> None:
         if not ended.cancelled() and ended.exception() is not None:
-            self._left.append(lane)
+            self._left.append((lane, self.parts.clock.monotonic()))
 
         def leave() -> None:
             self._at_work -= Counter([lane])  # which forgets those at zero
@@ -221,10 +221,14 @@ class Distributed:
             instance.paused = instance.id in now_paused
 
     def _free_left(self) -> None:
-        while self._left:
+        for _ in range(len(self._left)):
+            lane, since = self._left[0]
             with self.parts.store.write() as connection:
-                left(connection, self.parts, self._left[0])
+                seen_to = left(connection, self.parts, lane)
             self._left.popleft()
+            # Longer, and another worker has rescued it.
+            if not seen_to and self.parts.clock.monotonic() < since + 2 * STALLED:
+                self._left.append((lane, since))
 
     def _wake_due(self) -> None:
         now = self.parts.now()

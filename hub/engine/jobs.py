@@ -116,12 +116,18 @@ def lost(connection: Connection, parts: Parts) -> int:
     return len(freed) + lost_lanes(connection, now)
 
 
-def left(connection: Connection, parts: Parts, key: str) -> None:
-    """The database failed while this process drained lane `key`: it knows that no call is under way in it."""
-    kind, _, rest = key.partition("/")
-    if kind == OUT:
-        broken_off(connection, parts, rest)
+def left(connection: Connection, parts: Parts, key: str) -> bool:
+    """The database failed while this process drained lane `key`: it knows that no call is under way in it.
+
+    False while the lane still has a job, which is about to be marked as ended, or rescued.
+    """
     free_lanes(connection, _NO_JOB, lane.c.key == key)
+    live = connection.scalar(sa.select(lane.c.live).where(lane.c.key == key))
+    kind, _, rest = key.partition("/")
+    if live is False and kind == OUT:  # also where `lost` was quicker, which knows less
+        broken_off(connection, parts, rest)
+        connection.execute(sa.update(lane).where(lane.c.key == key).values(due_at=parts.now()))
+    return not live
 
 
 def drop_jobs(connection: Connection, queue: str) -> None:
