@@ -63,20 +63,24 @@ class Draining:
 
     def _read(self, instance: str, given_up: threading.Event) -> datetime | None:
         parts = self._parts
-        if instance not in parts.instances and self._oldest(instance) > parts.now() - PATIENCE:
+        if instance not in parts.instances and (self._oldest(instance) or parts.now()) > parts.now() - PATIENCE:
             return parts.now() + SOON
         for _ in range(PAGES):
-            if parts.stop.is_set() or given_up.is_set() or not record_page(parts, instance):
+            if parts.stop.is_set() or given_up.is_set():
                 break
+            if not record_page(parts, instance):
+                # Nothing, or nothing that may pass what its reader has not finished.
+                oldest, now = self._oldest(instance), parts.now()
+                return now + SOON / 4 if oldest is not None and oldest <= now else None
         return None
 
-    def _oldest(self, instance: str) -> datetime:
+    def _oldest(self, instance: str) -> datetime | None:
         waiting = sa.select(sa.func.min(step.c.due_at)).where(
             step.c.state == "waiting", step.c.stage == READ, step.c.instance == instance
         )
         with self._parts.store.read() as connection:
             found: datetime | None = connection.scalar(waiting)
-        return found or self._parts.now()
+        return found
 
     def _plan(self, case: str) -> datetime | None:
         with self._parts.store.read() as connection:

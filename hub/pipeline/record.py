@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -35,8 +36,18 @@ def record_page(parts: Parts, instance: str) -> int:
     rows = next_page(parts, instance)
     if not rows:
         return 0
+    try:
+        return _read_and_record(parts, instance, rows)
+    except BaseException:
+        # What was begun with lies behind this page, and must not be taken before it.
+        parts.ahead.pop(instance, None)
+        raise
+
+
+def _read_and_record(parts: Parts, instance: str, rows: Sequence[Any]) -> int:
     done = read_page(parts, instance, rows)
-    read_ahead(parts, instance, rows)
+    if len(done) == len(rows):  # else the rest of this page comes first
+        read_ahead(parts, instance, rows)
     items = [one for one in done if isinstance(one, Item)]
     culprits = [one for one in done if isinstance(one, Culprit)]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,12 +20,22 @@ _WAITS = sa.and_(step.c.state == "waiting", step.c.stage == "read")
 
 
 _OLDEST = (
-    sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data, step.c.turn_at)
+    sa.select(
+        raw.c.id,
+        raw.c.instance,
+        raw.c.source_key,
+        raw.c.received_at,
+        raw.c.facts,
+        raw.c.data,
+        step.c.turn_at,
+        step.c.due_at,
+    )
     .join(step, step.c.raw_id == raw.c.id)
     .where(
         _WAITS,
         step.c.instance == sa.bindparam("of"),
-        step.c.due_at <= sa.bindparam("now", type_=At),
+        # What waits for its reader has no reason: nothing behind it may pass. What waits for a ticket's case has one.
+        sa.or_(step.c.due_at <= sa.bindparam("now", type_=At), step.c.reason == ""),
         step.c.raw_id.not_in(sa.bindparam("but", expanding=True)),
     )
     .order_by(step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
@@ -40,7 +51,8 @@ def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any
     """
     now = parts.now()
     with parts.store.read() as connection:
-        rows = connection.execute(_OLDEST, {"of": instance, "now": now, "but": list(but)}).all()
+        found = connection.execute(_OLDEST, {"of": instance, "now": now, "but": list(but)}).all()
+    rows = list(takewhile(lambda row: row.due_at <= now, found))
     if any(row.turn_at <= row.received_at for row in rows):  # a flood's turns come too, one by one
         parts.crowd.came(now)
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -195,3 +196,40 @@ def test_a_probe_that_the_database_cut_short_keeps_nobody_away(world, monkeypatc
             world.go(12)
     assert world.far.tickets
     assert desk.health.state == "green"
+
+
+def _numbers(world: World) -> list[int]:
+    """The raws on the timeline, in the order in which they were recorded."""
+    return [one.raw_id for one in rows(world, message) if one.raw_id is not None]
+
+
+def test_a_page_that_the_database_cut_short_is_recorded_before_the_next_one(world, monkeypatch):
+    """The next one is read already while the first is recorded; the first one fails, and both wait."""
+    for n in range(150):
+        world.mail(text=f"Bonjour {n}")
+    fetch(world)
+    with monkeypatch.context() as patched:
+
+        def cut(*_args: Any) -> None:
+            raise sa.exc.OperationalError("INSERT", {}, Exception("server closed the connection"))
+
+        patched.setattr(record, "_record", cut)
+        patched.setattr(world.hub.parts.readers, "may_hang", lambda _component: False, raising=False)
+        with pytest.raises(sa.exc.OperationalError):
+            record.record_page(world.hub.parts, "support")
+    assert record.record_page(world.hub.parts, "support") == 100
+    assert record.record_page(world.hub.parts, "support") == 50
+    assert _numbers(world) == list(range(1, 151))
+
+
+def test_nothing_passes_what_its_reader_has_not_finished(world):
+    for n in range(150):
+        world.mail(text=f"Bonjour {n}")
+    fetch(world)
+    with world.hub.store.write() as connection:  # as a reader leaves the rest of a page that takes long
+        soon = world.clock.now() + timedelta(seconds=0.5)
+        connection.execute(sa.update(step).where(step.c.raw_id.in_(range(61, 101))).values(due_at=soon))
+    assert record.record_page(world.hub.parts, "support") == 60
+    assert record.record_page(world.hub.parts, "support") == 0
+    world.go(2)
+    assert _numbers(world)[:150] == list(range(1, 151))
