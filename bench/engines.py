@@ -6,8 +6,8 @@
 The far sides are empty functions, so that nothing but the hub, its engine and its database is measured:
 each message is kept, read, recorded, planned, answered with suggestions' steps left out, and owed to a desk
 (a case and a note). CPU is that of all hub processes and, for PostgreSQL, of the server's. The second table
-asks what a message costs while many others wait: 1,000 of them are worked through with so many in line. Then a
-whole backlog is drained, which takes the longest: `--drain 0` leaves that out, `--backlogs ""` the second table.
+asks what a message costs while many others wait: they are read, and then 1,000 worked through with so many in line.
+Then a whole backlog is drained, which takes the longest: `--drain 0` leaves that out, `--backlogs ""` the second table.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,32 +41,44 @@ def delivered(store: Any) -> int:
         return connection.scalar(sa.select(sa.func.count()).where(delivery.c.state == "done")) or 0
 
 
-def server_cpu(server: Any) -> float:
-    """Seconds of CPU of PostgreSQL and all its children, the ended ones included."""
-    if server is None:
-        return 0.0
-    ticks, total = os.sysconf("SC_CLK_TCK"), 0.0
-    root = server.pid
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(stat.parts[2]) == root:
-            total += sum(int(fields[i]) for i in (11, 12, 13, 14))
-        elif int(fields[1]) == root:
-            total += sum(int(fields[i]) for i in (11, 12))
-    return total / ticks
+def unread(store: Any) -> int:
+    """Messages that are kept and not read yet."""
+    import sqlalchemy as sa
+
+    from hub.store.intake import step
+
+    with store.read() as connection:
+        return connection.scalar(sa.select(sa.func.count()).where(step.c.stage == "read")) or 0
 
 
-def one_run(
-    kind: str, workers: int, count: int, portion: int, server: Any, seen: Callable[[float, float], None] | None = None
-) -> dict[str, float]:
-    """Fill, then let `workers` processes work through `portion` of `count` messages.
+class Running:
+    """A hub with its messages kept, and so many engine processes at work on them."""
 
-    `seen` hears now and then how many messages are done, and after how many seconds. Raises TimeoutError
-    where no message is done in a minute.
-    """
+    def __init__(self, store: Any, processes: list[subprocess.Popen[str]], server: Any, kept_per_s: float) -> None:
+        self.store, self.processes, self.kept_per_s = store, processes, kept_per_s
+        self._roots = [one.pid for one in processes] + ([server.pid] if server is not None else [])
+        self._before = sum(map(tree, self._roots))
+
+    def cpu(self) -> float:
+        """Seconds spent since all were ready, PostgreSQL's among them."""
+        return sum(map(tree, self._roots)) - self._before
+
+    def until(self, enough: Callable[[float], bool], look: float = 0.05) -> float:
+        """Wait until `enough` of so many done; returns how many. Raises TimeoutError after a minute without one."""
+        done, moved = -1.0, time.perf_counter()
+        while True:
+            last, done = done, delivered(self.store) / 2
+            if enough(done):
+                return done
+            moved = time.perf_counter() if done > last else moved
+            if time.perf_counter() - moved > 60:
+                raise TimeoutError(f"{done:g} messages done, and none in the last minute")
+            time.sleep(look)
+
+
+@contextmanager
+def at_work(kind: str, workers: int, count: int, server: Any) -> Iterator[Running]:
+    """Keep `count` messages, then start `workers` processes."""
     with tempfile.TemporaryDirectory(prefix="tresse-bench-") as name:
         path = Path(name) / "hub.toml"
         url = server.new_hub_database() if server is not None else ""
@@ -77,29 +89,64 @@ def one_run(
 
         store = connect(load(path))
         with running(path, workers) as processes:
-            before = server_cpu(server)
-            begun = moved = time.perf_counter()
-            done = 0.0
-            while done < portion:
-                time.sleep(0.05 if portion <= PORTION * 10 else 1.0)  # to count much costs much
-                at, last = time.perf_counter(), done
-                done = delivered(store) / 2
-                moved = at if done > last else moved
-                if at - moved > 60:
-                    raise TimeoutError(f"{done:g} of {portion} messages, and none in the last minute")
-                if seen is not None:
-                    seen(done, at - begun)
-            wall = time.perf_counter() - begun
-            words = [ended(one) for one in processes]
-        done = delivered(store) / 2
+            yield Running(store, processes, server, count / intake["wall"])
         store.close()
-        cpu = sum(one["cpu"] for one in words) + server_cpu(server) - before
+
+
+def one_run(
+    kind: str, workers: int, count: int, server: Any, seen: Callable[[float, float], None] | None = None
+) -> dict[str, float]:
+    """Work through `count` messages. `seen` hears now and then how many are done, and after how many seconds."""
+    begun = 0.0
+
+    def enough(done: float) -> bool:
+        if seen is not None:
+            seen(done, time.perf_counter() - begun)
+        return done >= count
+
+    with at_work(kind, workers, count, server) as hub:
+        begun = time.perf_counter()
+        hub.until(enough, 0.05 if seen is None else 1.0)  # to count many costs much
+        wall, cpu = time.perf_counter() - begun, hub.cpu()
         return {
-            "intake_per_s": count / intake["wall"],
-            "per_s": portion / wall,
-            "cpu_ms": 1000 * cpu / done,
-            "rss": max(one["rss"] for one in words),
+            "intake_per_s": hub.kept_per_s,
+            "per_s": count / wall,
+            "cpu_ms": 1000 * cpu / count,
+            "rss": max(ended(one)["rss"] for one in hub.processes),
         }
+
+
+def in_line(kind: str, waiting: int, server: Any) -> dict[str, float]:
+    """What a message costs with `waiting` in line: to be read, and then, with all of them read, the rest.
+
+    The hub reads ahead of what it plans and delivers, so that nobody is hidden behind a flood. CPU by what was
+    delivered alone would count the reading of the others as well: both parts are taken apart here.
+    """
+    with at_work(kind, 1, waiting, server) as hub:
+        before = hub.until(lambda _done: unread(hub.store) == 0, 0.2)
+        reading, begun = hub.cpu(), time.perf_counter()
+        done = hub.until(lambda done: done >= min(before + PORTION, waiting)) - before
+        rest = (hub.cpu() - reading) / done
+        read = max(0.0, reading - before * rest) / waiting
+        return {
+            "intake_per_s": hub.kept_per_s,
+            "per_s": done / (time.perf_counter() - begun),
+            "cpu_ms": 1000 * (read + rest),
+            "rss": max(ended(one)["rss"] for one in hub.processes),
+        }
+
+
+def tree(root: int) -> float:
+    """Seconds of CPU of a process and its descendants, of the ended ones as far as they were waited for."""
+    every = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            every[int(stat.parts[2])] = stat.read_text().rpartition(")")[2].split()
+    family = {root}
+    while more := {pid for pid, fields in every.items() if int(fields[1]) in family} - family:
+        family |= more
+    ticks = sum(sum(map(int, every[pid][11:15])) for pid in family & every.keys())
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class Tenths:
@@ -124,7 +171,7 @@ def drain(count: int, server: Any) -> dict[str, Any]:
         print(f"{name}, {count:,} drained ...", file=sys.stderr)
         tenths = Tenths(count)
         base = None if name == "embedded" else server
-        run = one_run(name.partition(",")[0], workers, count, count, base, tenths)
+        run = one_run(name.partition(",")[0], workers, count, base, tenths)
         found[name] = {**{key: round(value, 2) for key, value in run.items()}, "tenths_per_s": tenths.rates}
     return found
 
@@ -169,14 +216,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             for name, workers in kinds.items():
                 print(f"{name} ...", file=sys.stderr)
                 base = None if name == "embedded" else server
-                runs[name].append(one_run(name.partition(",")[0], workers, options.messages, options.messages, base))
+                runs[name].append(one_run(name.partition(",")[0], workers, options.messages, base))
         behind: dict[str, list[dict[str, float]]] = {}
         for _ in range(options.rounds):
             for waiting in options.backlogs:
                 for name in ("embedded", "distributed, 1 worker"):
                     print(f"{name}, {waiting:,} waiting ...", file=sys.stderr)
                     base = None if name == "embedded" else server
-                    run = one_run(name.partition(",")[0], 1, waiting, min(PORTION, waiting), base)
+                    run = in_line(name.partition(",")[0], waiting, base)
                     behind.setdefault(f"{name}, {waiting:,} waiting", []).append(run)
         drained = drain(options.drain, server) if options.drain else {}
     return {
