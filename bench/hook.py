@@ -7,16 +7,14 @@ import hmac
 import json
 from typing import Any
 
+from bench.words import message
 from hub.sdk import (
     Accepted,
     AuthError,
     Channel,
     Component,
-    Direction,
     Event,
-    Identity,
     Message,
-    Proof,
     Raw,
     Reply,
     Request,
@@ -50,21 +48,7 @@ class Hook(Channel[HookSettings]):
 
     def read(self, raw: Raw) -> list[Message | Event]:
         said = json.loads(raw.data)
-        who = Identity("email", said["from"], "Alice")
-        return [
-            Message(
-                direction=Direction.IN,
-                sender=who,
-                customer=who,
-                at=self.context.now(),
-                subject="Retour",
-                text=said["text"],
-                reply=said["text"],
-                proof=Proof.CLAIMED,
-                message_id=f"<{said['id']}@customer.example>",
-                content_key=said["id"],
-            )
-        ]
+        return [message(said, self.context.now(), "Retour", "Alice")]
 
 
 @hookimpl

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.spent import cpu, peak
-from hub.sdk import CRM, Channel, Direction, Event, Identity, Message, Page, Proof, Raw, Settings
+from bench.words import message
+from hub.sdk import CRM, Channel, Event, Message, Page, Raw, Settings
 
 PAGE = 100
 
@@ -56,22 +57,7 @@ class Pile(Channel[Nothing]):
     def check(self) -> None: ...
 
     def read(self, raw: Raw) -> list[Message | Event]:
-        said = json.loads(raw.data)
-        who = Identity("email", said["from"])
-        return [
-            Message(
-                direction=Direction.IN,
-                sender=who,
-                customer=who,
-                at=self.context.now(),
-                subject="Colis",
-                text=said["text"],
-                reply=said["text"],
-                proof=Proof.CLAIMED,
-                message_id=said["id"],
-                content_key=said["id"],
-            )
-        ]
+        return [message(json.loads(raw.data), self.context.now(), "Colis")]
 
 
 class Sink(CRM[Nothing]):
@@ -115,7 +101,7 @@ def fill(path: Path, count: int) -> dict[str, float]:
     for first in range(0, count, PAGE):
         raws = []
         for n in range(first, min(first + PAGE, count)):
-            said = {"id": f"<{n}@bench>", "from": f"c{rnd.randrange(count)}@post.example", "text": words}
+            said = {"id": str(n), "from": f"c{rnd.randrange(count)}@post.example", "text": words}
             raws.append(Raw(str(n), json.dumps(said).encode()))
         receive(hub.store, "pile", Page(tuple(raws), {"n": first}), hub.clock.now(), "poll", flow=hub.parts.flow)
     figures = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - spent}

@@ -73,6 +73,11 @@ class Instance:
         return self.options.timeout or CALL_LIMIT
 
     @property
+    def settle(self) -> float:
+        """Seconds its far side may work on after a call has ended; 0 for a blind one, where nobody can look."""
+        return float(getattr(self.component, "settle", 0.0)) if self.has("Finds") else 0.0
+
+    @property
     def health(self) -> Health:
         """How the instance is: as its sickest side."""
         return self.sides.whole()
@@ -101,7 +106,7 @@ class Instance:
             self._judge(stuck, judged=judged)
             raise stuck
         limit = timeout or self.limit
-        if judged and (wait := self._turn(limit)) > 0:
+        if judged and (wait := self._take_turn(limit)) > 0:
             raise TooSoon("too many calls for its limit", retry_after=wait)
         future = self._calls.submit(self.pace.paid(function) if judged else function, *args)
         try:
@@ -155,10 +160,11 @@ class Instance:
         """Whether a call makes no sense now; for those who only want to know."""
         return self.paused or self.sides.waits(side)
 
-    def _turn(self, limit: float) -> float:
+    def _take_turn(self, limit: float) -> float:
+        """As `Pace.take`; where the database does not say whose turn it is, nobody is called."""
         try:
             return self.pace.take(limit)
-        except ILL:  # nobody was called
+        except ILL:
             self.give_back()
             raise
 

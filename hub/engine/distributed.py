@@ -25,7 +25,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from hub.engine.draining import Draining
-from hub.engine.jobs import WAIT, Jobs, drop_jobs, left, lost, open_app
+from hub.engine.jobs import WAIT, Jobs, drop_jobs, free_left_lane, lost, open_app
 from hub.engine.owning import Owning
 from hub.engine.polling import Polling
 from hub.engine.rescue import Rescue
@@ -224,7 +224,7 @@ class Distributed:
         for _ in range(len(self._left)):
             lane, since = self._left[0]
             with self.parts.store.write() as connection:
-                seen_to = left(connection, self.parts, lane)
+                seen_to = free_left_lane(connection, self.parts, lane)
             self._left.popleft()
             # Longer, and another worker has rescued it.
             if not seen_to and self.parts.clock.monotonic() < since + 2 * STALLED:

@@ -116,7 +116,7 @@ def lost(connection: Connection, parts: Parts) -> int:
     return len(freed) + lost_lanes(connection, now)
 
 
-def left(connection: Connection, parts: Parts, key: str) -> bool:
+def free_left_lane(connection: Connection, parts: Parts, key: str) -> bool:
     """The database failed while this process drained lane `key`: it knows that no call is under way in it.
 
     False while the lane still has a job, which is about to be marked as ended, or rescued.

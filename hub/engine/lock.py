@@ -19,8 +19,6 @@ from hub.store import Store
 
 WATCH = 2.0
 """Seconds between two looks whether a session, and with it the lock, is still there."""
-
-
 REFUSED = 5
 """Looks at which somebody else had it before this engine ends: our own session may be on its way out."""
 _END = sa.text(

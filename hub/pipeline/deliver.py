@@ -231,11 +231,10 @@ def _mark_sending(parts: Parts, instance: Instance, head: sa.Row[Any]) -> bool:
 
     False when the row is not as it was read: it was withdrawn, a human decided, or another worker has it.
     """
-    settle = getattr(instance.component, "settle", 0.0) if _can_look(instance) else 0.0
     now = parts.now()
     with parts.store.write(durable=True) as connection:
         values = {"of": head.id, "was": head.state, "tried": head.attempts}
-        marked = connection.execute(_MARK, {**values, "now": now, "due": now + timedelta(seconds=settle)})
+        marked = connection.execute(_MARK, {**values, "now": now, "due": now + timedelta(seconds=instance.settle)})
     return bool(marked.rowcount)
 
 
@@ -249,7 +248,7 @@ def _away(parts: Parts, instance: Instance, head: sa.Row[Any], error: Unavailabl
         unsure(parts, head, str(error))
         return True
     if error.maybe_done:
-        wait = max(wait, getattr(instance.component, "settle", 0.0))
+        wait = max(wait, instance.settle)
     # It may still be at work over there: "sending", so that nobody's "retry now" looks too early.
     state = "sending" if error.maybe_done else "waiting"
     set_state(parts, head, state, str(error), due_in=wait, attempts=head.attempts + 1)

@@ -85,9 +85,9 @@ def _record(parts: Parts, items: Sequence[Item]) -> None:
         alone(connection, "customers")
         # Asked here, not before: a worker that was frozen meanwhile would find its own messages, recorded by
         # another one, take them for copies, and remove what is still to be done with them.
-        left = still_unread(connection, page.raw_ids)
-        if len(left) < len(items):
-            page = _prepare(parts, [item for item in items if item.raw_id in left])
+        unread = still_unread(connection, page.raw_ids)
+        if len(unread) < len(items):
+            page = _prepare(parts, [item for item in items if item.raw_id in unread])
         _find_copies(connection, page.said)
         fresh = [one for one in page.said if one.copy_of is None]
         ids = resolve(connection, [*(one.customer for one in fresh), *(h.customer for h in page.happened)], now)

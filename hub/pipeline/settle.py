@@ -117,7 +117,7 @@ def interrupted(parts: Parts) -> None:
     now = parts.now()
     with parts.store.write() as connection:
         for instance in parts.having("Finds"):
-            settled = now + timedelta(seconds=_settle(instance))
+            settled = now + timedelta(seconds=instance.settle)
             begun = sa.and_(delivery.c.state.in_(OPEN), delivery.c.attempts > 0, delivery.c.due_at < settled)
             connection.execute(
                 sa.update(delivery).where(delivery.c.instance == instance.id, begun).values(due_at=settled)
@@ -128,14 +128,9 @@ def broken_off(connection: Connection, parts: Parts, lane: str) -> None:
     """The call under way in this lane has ended, nobody knows how; its far side may be at work a little longer."""
     instance = parts.instances.get(lane.partition("/")[0])
     if instance is not None:
-        settled = parts.now() + timedelta(seconds=_settle(instance))
+        settled = parts.now() + timedelta(seconds=instance.settle)
         begun = delivery.c.lane == lane, delivery.c.state == "sending"
         connection.execute(sa.update(delivery).where(*begun).values(due_at=settled))
-
-
-def _settle(instance: Instance) -> float:
-    """Seconds; nobody can look for what went to a blind one."""
-    return float(getattr(instance.component, "settle", 0.0)) if instance.has("Finds") else 0.0
 
 
 def abandoned(connection: Connection, parts: Parts, lanes: Collection[str]) -> None:
@@ -146,7 +141,7 @@ def abandoned(connection: Connection, parts: Parts, lanes: Collection[str]) -> N
     """
     now = parts.now()
     for instance in parts.instances.values():
-        ends = now + timedelta(seconds=2 * instance.limit + _settle(instance))
+        ends = now + timedelta(seconds=2 * instance.limit + instance.settle)
         begun = sa.and_(delivery.c.state == "sending", delivery.c.lane.in_(lanes), delivery.c.due_at < ends)
         connection.execute(sa.update(delivery).where(delivery.c.instance == instance.id, begun).values(due_at=ends))
 

@@ -28,9 +28,9 @@ def set_aside(parts: Parts, culprits: Sequence[Culprit]) -> None:
     """Mark the raws as kept, put them on a timeline where one is named, and tell the admin."""
     now = parts.now()
     with parts.store.write() as connection:
-        left = still_unread(connection, [culprit.raw_id for culprit in culprits])
+        unread = still_unread(connection, [culprit.raw_id for culprit in culprits])
         for culprit in culprits:
-            if culprit.raw_id not in left:
+            if culprit.raw_id not in unread:
                 continue  # another process could read it
             connection.execute(
                 sa.update(step)
@@ -38,7 +38,7 @@ def set_aside(parts: Parts, culprits: Sequence[Culprit]) -> None:
                 .values(state="kept", reason=culprit.reason, attempts=step.c.attempts + 1)
             )
             _show(connection, parts, culprit)
-        if left:
+        if unread:
             tell_kept(connection, now)
 
 

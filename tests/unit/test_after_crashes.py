@@ -16,7 +16,7 @@ from hub.sdk import AuthError, Unavailable
 from hub.store.cases import delivery, suggestion
 from hub.store.health import alert
 from hub.store.intake import message, step
-from tests.world import Desk, World
+from tests.world import Desk, Killed, World, rows
 
 QUESTION = "Bonjour, où est ma commande ?"
 
@@ -26,15 +26,6 @@ def world(tmp_path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.hub.stop()
-
-
-def rows(world: World, table: sa.Table, *where: Any) -> list[Any]:
-    with world.hub.store.read() as connection:
-        return list(connection.execute(sa.select(table).where(*where).order_by(*table.primary_key.columns)).all())
-
-
-class Killed(KeyboardInterrupt):
-    """As `kill -9`: nothing swallows it."""
 
 
 def test_a_plan_made_again_after_a_crash_does_not_take_the_first_words_for_further_ones(world, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from hub.sdk import Unavailable
 from hub.store.cases import delivery
 from hub.store.health import alert
 from hub.store.intake import message, message_copy, step
-from tests.world import World
+from tests.world import Killed, World, rows
 
 
 @pytest.fixture
@@ -26,11 +26,6 @@ def world(tmp_path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.hub.stop()
-
-
-def rows(world: World, table: sa.Table, *where: Any) -> Sequence[Any]:
-    with world.hub.store.read() as connection:
-        return connection.execute(sa.select(table).where(*where).order_by(*table.primary_key.columns)).all()
 
 
 def fetch(world: World) -> None:
@@ -69,10 +64,6 @@ def test_what_another_one_could_read_is_not_set_aside(world):
     record.set_aside(world.hub.parts, [Culprit(raw.raw_id, "took too long")])
     assert [(one.stage, one.state) for one in rows(world, step)] == [("plan", "waiting")]
     assert rows(world, alert) == []
-
-
-class Killed(KeyboardInterrupt):
-    """As `kill -9`: nothing swallows it."""
 
 
 def under_way(world: World, ability: str) -> Any:

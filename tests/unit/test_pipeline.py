@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import sqlalchemy as sa
 
 from hub.pipeline.replay import replay_delivery, replay_raw, settle_unsure
 from hub.sdk import Identity, OrderFacts, Profile, Rejected, Unavailable
@@ -12,7 +11,7 @@ from hub.store.customers import customer, identity, link
 from hub.store.health import alert
 from hub.store.intake import message, message_copy, message_order, raw, step
 from hub.store.people import account, agent
-from tests.world import World
+from tests.world import World, rows
 
 
 @pytest.fixture
@@ -20,11 +19,6 @@ def world(tmp_path):
     world = World(tmp_path)
     yield world
     world.hub.stop()
-
-
-def rows(world: World, table: sa.Table, *where):
-    with world.hub.store.read() as connection:
-        return connection.execute(sa.select(table).where(*where).order_by(*table.primary_key.columns)).all()
 
 
 def test_a_mail_becomes_a_ticket_with_answers_and_one_acknowledgement(world):

@@ -24,7 +24,7 @@ from hub.store.intake import message, message_copy, step
 from hub.store.joining import join
 from hub.store.people import throttle
 from tests import databases
-from tests.world import World
+from tests.world import World, rows
 
 QUESTION = "Bonjour, où est ma commande ?"
 
@@ -34,11 +34,6 @@ def world(tmp_path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.hub.stop()
-
-
-def rows(world: World, table: sa.Table, *where: Any) -> list[Any]:
-    with world.hub.store.read() as connection:
-        return list(connection.execute(sa.select(table).where(*where).order_by(*table.primary_key.columns)).all())
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, times: int = 1) -> None:

@@ -19,7 +19,7 @@ from hub.store.intake import message
 from hub.store.migrate import migrate
 from hub.store.people import login
 from hub.store.restored import Restored
-from tests.world import CONFIG, World
+from tests.world import CONFIG, World, rows
 
 BLIND_DESK = CONFIG.replace(
     'channels.contact]\nuse = "post"', 'channels.contact]\nuse = "post"\nacknowledge = "nobody"'
@@ -61,11 +61,6 @@ def lose_and_restore(world: World, folder: Path, until: timedelta | None = None)
     backup.put(folder, manifest, data / "tresse.db", data / "hub.key", "now", prepare)
     world.hub = world._open()
     return marked[0]
-
-
-def rows(world: World, table: sa.Table, *where) -> list:
-    with world.hub.store.read() as connection:
-        return list(connection.execute(sa.select(table).where(*where).order_by(*table.primary_key)))
 
 
 def sends(world: World) -> dict[str, list]:
