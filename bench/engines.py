@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +33,13 @@ PORTION = 1000
 """How many messages are worked through with a backlog behind them."""
 
 
-def delivered(store: Any) -> int:
-    """Deliveries done."""
-    import sqlalchemy as sa
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Seconds of CPU spent so far, and how many messages were planned and delivered with it."""
 
-    from hub.store.cases import delivery
-
-    with store.read() as connection:
-        return connection.scalar(sa.select(sa.func.count()).where(delivery.c.state == "done")) or 0
-
-
-def unread(store: Any) -> int:
-    """Messages that are kept and not read yet."""
-    import sqlalchemy as sa
-
-    from hub.store.intake import step
-
-    with store.read() as connection:
-        return connection.scalar(sa.select(sa.func.count()).where(step.c.stage == "read")) or 0
+    cpu: float
+    planned: float
+    delivered: float
 
 
 class Running:
@@ -59,26 +50,53 @@ class Running:
         self._roots = [one.pid for one in processes] + ([server.pid] if server is not None else [])
         self._before = sum(map(tree, self._roots))
 
-    def cpu(self) -> float:
-        """Seconds spent since all were ready, PostgreSQL's among them."""
-        return sum(map(tree, self._roots)) - self._before
+    def moment(self) -> Moment:
+        """How far it is. PostgreSQL's CPU counts as well."""
+        import sqlalchemy as sa
 
-    def until(self, enough: Callable[[float], bool], look: float = 0.05) -> float:
-        """Wait until `enough` of so many done; returns how many. Raises TimeoutError after a minute without one."""
-        done, moved = -1.0, time.perf_counter()
+        from hub.store.cases import delivery
+
+        # The deliveries alone: to count what waits would cost more than to plan it.
+        of_state = sa.select(sa.func.count(), sa.func.count().filter(delivery.c.state == "done"))
+        with self.store.read() as connection:
+            owed, done = connection.execute(of_state).one()
+        return Moment(sum(map(tree, self._roots)) - self._before, owed / 2, done / 2)
+
+    def any_unread(self) -> bool:
+        """Whether messages are kept that are not read yet."""
+        import sqlalchemy as sa
+
+        from hub.store.intake import step
+
+        with self.store.read() as connection:
+            return bool(connection.scalar(sa.select(sa.exists().where(step.c.stage == "read"))))
+
+    def until(self, enough: Callable[[Moment], bool], look: float = 0.05) -> Moment:
+        """Wait until it is `enough`. Raises TimeoutError after a minute in which nothing came further."""
+        done, moved = Moment(0, -1, -1), time.perf_counter()
         while True:
-            last, done = done, delivered(self.store) / 2
+            last, done = done, self.moment()
             if enough(done):
                 return done
-            moved = time.perf_counter() if done > last else moved
+            if (done.planned, done.delivered) != (last.planned, last.delivered):
+                moved = time.perf_counter()
             if time.perf_counter() - moved > 60:
-                raise TimeoutError(f"{done:g} messages done, and none in the last minute")
+                raise TimeoutError(f"{done.delivered:g} messages done, and none in the last minute")
             time.sleep(look)
+
+    def answer(self) -> None:
+        """The desk answers from now on."""
+        for one in self.processes:
+            one.send_signal(signal.SIGUSR1)
+
+    def ended(self) -> dict[str, float]:
+        """Tell all to end; the memory of the largest one, in MB."""
+        return {"rss": max(ended(one)["rss"] for one in self.processes)}
 
 
 @contextmanager
-def at_work(kind: str, workers: int, count: int, server: Any) -> Iterator[Running]:
-    """Keep `count` messages, then start `workers` processes."""
+def at_work(kind: str, workers: int, count: int, server: Any, *, held: bool = False) -> Iterator[Running]:
+    """Keep `count` messages, then start `workers` processes; `held`: with a desk that does not answer yet."""
     with tempfile.TemporaryDirectory(prefix="tresse-bench-") as name:
         path = Path(name) / "hub.toml"
         url = server.new_hub_database() if server is not None else ""
@@ -88,7 +106,7 @@ def at_work(kind: str, workers: int, count: int, server: Any) -> Iterator[Runnin
         from hub.config import load
 
         store = connect(load(path))
-        with running(path, workers) as processes:
+        with running(path, workers, held=held) as processes:
             yield Running(store, processes, server, count / intake["wall"])
         store.close()
 
@@ -99,40 +117,48 @@ def one_run(
     """Work through `count` messages. `seen` hears now and then how many are done, and after how many seconds."""
     begun = 0.0
 
-    def enough(done: float) -> bool:
+    def enough(now: Moment) -> bool:
         if seen is not None:
-            seen(done, time.perf_counter() - begun)
-        return done >= count
+            seen(now.delivered, time.perf_counter() - begun)
+        return now.delivered >= count
 
     with at_work(kind, workers, count, server) as hub:
         begun = time.perf_counter()
-        hub.until(enough, 0.05 if seen is None else 1.0)  # to count many costs much
-        wall, cpu = time.perf_counter() - begun, hub.cpu()
+        end = hub.until(enough, 0.05 if seen is None else 1.0)  # to count many costs much
         return {
             "intake_per_s": hub.kept_per_s,
-            "per_s": count / wall,
-            "cpu_ms": 1000 * cpu / count,
-            "rss": max(ended(one)["rss"] for one in hub.processes),
+            "per_s": count / (time.perf_counter() - begun),
+            "cpu_ms": 1000 * end.cpu / count,
+            **hub.ended(),
         }
 
 
 def in_line(kind: str, waiting: int, server: Any) -> dict[str, float]:
-    """What a message costs with `waiting` in line: to be read, and then, with all of them read, the rest.
+    """What each stage of a message costs with `waiting` in line, and their sum.
 
-    The hub reads ahead of what it plans and delivers, so that nobody is hidden behind a flood. CPU by what was
-    delivered alone would count the reading of the others as well: both parts are taken apart here.
+    The hub reads ahead of what it plans, and plans ahead of what it delivers: CPU by what was delivered would count
+    what is done for the messages behind it as well. So all are read; then PORTION are planned while the desk keeps
+    its callers waiting; then it answers, and PORTION are delivered while others are planned, at a price known by then.
     """
-    with at_work(kind, 1, waiting, server) as hub:
-        before = hub.until(lambda _done: unread(hub.store) == 0, 0.2)
-        reading, begun = hub.cpu(), time.perf_counter()
-        done = hub.until(lambda done: done >= min(before + PORTION, waiting)) - before
-        rest = (hub.cpu() - reading) / done
-        read = max(0.0, reading - before * rest) / waiting
+    with at_work(kind, 1, waiting, server, held=True) as hub:
+        read = hub.until(lambda _now: not hub.any_unread(), 0.5)
+        planned = hub.until(lambda now: now.planned >= min(read.planned + PORTION, waiting), 0.5)
+        begun = time.perf_counter()
+        hub.answer()
+        end = hub.until(lambda now: now.delivered >= min(PORTION, waiting), 0.5)
+        took = time.perf_counter() - begun
+        plan = (planned.cpu - read.cpu) / (planned.planned - read.planned)
+        stages = {
+            "read_ms": (read.cpu - read.planned * plan) / waiting,
+            "plan_ms": plan,
+            "deliver_ms": (end.cpu - planned.cpu - (end.planned - planned.planned) * plan) / end.delivered,
+        }
         return {
             "intake_per_s": hub.kept_per_s,
-            "per_s": done / (time.perf_counter() - begun),
-            "cpu_ms": 1000 * (read + rest),
-            "rss": max(ended(one)["rss"] for one in hub.processes),
+            "per_s": end.delivered / took,
+            "cpu_ms": 1000 * sum(stages.values()),
+            **{name: 1000 * seconds for name, seconds in stages.items()},
+            **hub.ended(),
         }
 
 
@@ -177,9 +203,9 @@ def drain(count: int, server: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def running(path: Path, workers: int) -> Iterator[list[subprocess.Popen[str]]]:
+def running(path: Path, workers: int, *, held: bool) -> Iterator[list[subprocess.Popen[str]]]:
     """So many engine processes, ready."""
-    command = [sys.executable, "-m", "bench.pile", str(path)]
+    command = [sys.executable, "-m", "bench.pile", str(path), *(["held"] if held else [])]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(workers)]
     try:
         for one in processes:
@@ -246,6 +272,8 @@ def show(found: dict[str, Any]) -> None:
         print(f"\n{title:40}{'kept/s':>10}{'done/s':>10}{'CPU ms':>10}{'MB':>8}")
         for name, row in rows.items():
             print(f"{name:40}{row['intake_per_s']:>10.0f}{row['per_s']:>10.1f}{row['cpu_ms']:>10.2f}{row['rss']:>8.0f}")
+            if "plan_ms" in row:
+                print("{:40}read {read_ms:.2f}, plan {plan_ms:.2f}, deliver {deliver_ms:.2f}".format("", **row))
     for engine in ("embedded", "distributed, 1 worker"):
         costs = [row["cpu_ms"] for name, row in found["backlog"].items() if name.startswith(engine)]
         if costs:

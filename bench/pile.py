@@ -1,6 +1,8 @@
 """A hub whose far sides are empty functions, for `bench.engines`: a pile of messages and a desk that takes all.
 
-python -m bench.pile CONFIGURATION     one engine process, until SIGTERM; prints what it cost
+python -m bench.pile CONFIGURATION [held]     one engine process, until SIGTERM; prints what it cost
+
+"held": the desk answers no call before SIGUSR1.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from bench.words import message
 from hub.sdk import CRM, Channel, Event, Message, Page, Raw, Settings
 
 PAGE = 100
+ANSWERS = threading.Event()
+"""Whether the desk answers."""
 
 CONFIG = """
 [hub]
@@ -35,6 +39,7 @@ use = "pile"
 [crm.sink]
 use = "sink"
 threads = 4
+timeout = "1h"
 """
 POSTGRES = """
 [database]
@@ -70,9 +75,11 @@ class Sink(CRM[Nothing]):
     def check(self) -> None: ...
 
     def save_case(self, case: Any, effect: Any) -> str:
+        ANSWERS.wait()
         return str(case.number)
 
     def show(self, case: Any, suggestions: Any, effect: Any) -> str:
+        ANSWERS.wait()
         return "shown"
 
     def find(self, ability: str, effect: Any) -> str | None:
@@ -109,19 +116,24 @@ def fill(path: Path, count: int) -> dict[str, float]:
     return figures
 
 
-def work(path: Path) -> None:
+def work(path: Path, *, held: bool) -> None:
     """One engine process, until it is told to end."""
     hub, ended = opened(path, engine=True), threading.Event()
+    answers = importlib.import_module("bench.pile").ANSWERS
+    if not held:
+        answers.set()
+    signal.signal(signal.SIGUSR1, lambda *_: answers.set())
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     hub.start()
     before = cpu()  # what a start costs is no message's
     print("ready", flush=True)
     ended.wait()
     spent = {"cpu": cpu() - before, "rss": peak()}  # while the readers live
+    answers.set()
     hub.stop()
     print(json.dumps(spent), flush=True)
     os._exit(0)
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]))
+    work(Path(sys.argv[1]), held="held" in sys.argv[2:])

@@ -25,7 +25,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from hub.engine.draining import Draining
-from hub.engine.jobs import WAIT, Jobs, drop_jobs, free_left_lane, lost, open_app
+from hub.engine.jobs import WAIT, WINDOW, Jobs, drop_jobs, free_left_lane, lost, open_app
 from hub.engine.owning import Owning
 from hub.engine.polling import Polling
 from hub.engine.rescue import Rescue
@@ -48,9 +48,9 @@ HEARTBEAT, STALLED = 3.0, 12.0
 """Seconds between signs of life of a worker, and without one after which its jobs go to others."""
 LOST = 10.0
 """Seconds between two looks for lanes without a job."""
-MANY, FEW, LITTLE = 200, 2, 4
-"""Due lanes woken at a look for each queue; few where the far side was away and may be so still, and little of a
-flood while others are about (hub/flow.py)."""
+FEW, LITTLE = 2, 4
+"""Due lanes woken at a look where the far side was away and may be so still, and of a flood while others are about
+(hub/flow.py). Else as many as its queue has room for."""
 GRACE = 3.0
 """Seconds that calls under way have to end when the worker stops."""
 PAUSE = 1.0
@@ -233,7 +233,7 @@ class Distributed:
     def _wake_due(self) -> None:
         now = self.parts.now()
         well = [READING, PLANNING]
-        floods = LITTLE if self.parts.crowd.here(now) else MANY
+        floods = LITTLE if self.parts.crowd.here(now) else WINDOW
         with self.parts.store.write() as connection:
             for instance in self.parts.instances.values():
                 if instance.waits():
@@ -243,7 +243,8 @@ class Distributed:
                 else:
                     self._jobs.defer(connection, take_due(connection, [instance.id], now, FEW))
             for queue in well:  # each by itself, so that a backlog of one hides no other
-                self._jobs.defer(connection, take_due(connection, [queue], now, MANY, floods))
+                room = self._jobs.room(connection, queue)
+                self._jobs.defer(connection, take_due(connection, [queue], now, room.in_turn, min(floods, room.floods)))
         if self.parts.clock.monotonic() >= self._lost_at + LOST:
             self._lost_at = self.parts.clock.monotonic()
             with self.parts.store.write() as connection:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from typing import Any
@@ -35,6 +36,12 @@ SCHEMA = "procrastinate.schema"
 """The note that says how far Procrastinate's tables were brought."""
 BEHIND = -1
 """The priority of lanes that let others go first."""
+WINDOW = 200
+"""Jobs that wait in a queue, at most; more lanes that are due wait in our rows.
+
+Fetching takes the oldest job of a few queues from an index over all of them: what it costs grows with what waits in
+the others (with 90,000 to be planned, a job of a desk's took 50 ms to find; Procrastinate 3.10 on PostgreSQL 15).
+"""
 WAIT = 8.0
 """Seconds to wait for a connection. The pool waits ever longer between its tries; a fresh one begins at once."""
 
@@ -56,6 +63,19 @@ def conninfo(url: sa.URL) -> str:
 
 # -- deferring: in the transaction that writes the work ------------------------------------------
 
+_WINDOW = sa.text(
+    "SELECT count(*) FILTER (WHERE priority >= 0) AS in_turn, count(*) AS all FROM (SELECT priority FROM "
+    "procrastinate_jobs WHERE queue_name = :queue AND status = 'todo' ORDER BY priority DESC, id LIMIT :most) AS first"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many jobs more a queue takes: of lanes whose turn it is (they pass a flood's), and of a flood."""
+
+    in_turn: int
+    floods: int
+
 
 class Jobs:
     """Defers jobs on connections of ours."""
@@ -68,7 +88,8 @@ class Jobs:
         """What `Store.wake` calls."""
 
         def wake(connection: Connection, lanes: Sequence[Lane]) -> None:
-            self.defer(connection, open_lanes(connection, lanes, now()))
+            room = {queue: self.room(connection, queue).in_turn for queue in {one.queue for one in lanes}}
+            self.defer(connection, open_lanes(connection, lanes, now(), room))
 
         return wake
 
@@ -89,6 +110,11 @@ class Jobs:
             for one in lanes
         ]
         self._manager.batch_defer_jobs(jobs=jobs, connection=connection.connection.driver_connection)
+
+    def room(self, connection: Connection, queue: str) -> Room:
+        """How many more jobs may wait in `queue`."""
+        waiting = connection.execute(_WINDOW, {"queue": queue, "most": WINDOW}).one()
+        return Room(WINDOW - waiting.in_turn, WINDOW - waiting.all)
 
     def others_wait(self, connection: Connection, queue: str) -> bool:
         """Whether other lanes of `queue` wait for somebody."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,11 +32,8 @@ def due_plans(
 
     `floods` is how many of these at most. What else is due of the same cases comes with them.
     """
-    due = (
-        sa.select(step.c.raw_id, step.c.case_id, step.c.turn_at)
-        .where(step.c.state == "waiting", step.c.stage == "plan", step.c.due_at <= now, *where)
-        .order_by(step.c.due_at, step.c.raw_id)
-    )
+    columns = step.c.raw_id, step.c.case_id, step.c.turn_at
+    due = sa.select(*columns).where(*_waits(step), step.c.due_at <= now, *where).order_by(step.c.due_at, step.c.raw_id)
     # Two questions, each along an index: in one, what waits for later would be passed over at every look.
     found: list[Any] = list(connection.execute(due.where(step.c.turn_at <= now).limit(limit)))
     behind = min(limit - len(found), limit if floods is None else floods)
@@ -44,8 +41,11 @@ def due_plans(
         found += connection.execute(due.where(step.c.turn_at > now).limit(behind))
     cases = {row.case_id for row in found if row.case_id is not None}
     if cases:  # a case is planned in the order of its messages, which may not be that of its raws: see `_as_said`
-        more = due.where(step.c.case_id.in_(cases), step.c.raw_id.not_in([row.raw_id for row in found]))
-        found += connection.execute(more.limit(MORE))
+        of = _steps_of(cases)
+        there = {row.raw_id for row in found}
+        more = sa.select(of.c.raw_id, of.c.case_id, of.c.turn_at).where(*_waits(of), of.c.due_at <= now)
+        rest = connection.execute(more.order_by(of.c.due_at, of.c.raw_id).limit(MORE + len(there)))
+        found += [row for row in rest if row.raw_id not in there]
     first = _not_yet(connection, now, cases)
     return [row for row in found if row.raw_id <= first.get(row.case_id, row.raw_id)]
 
@@ -83,13 +83,27 @@ def _not_yet(connection: Connection, now: datetime, cases: set[int]) -> dict[int
     """
     if not cases:
         return {}
+    of = _steps_of(cases)
     ahead = (
-        sa.select(step.c.case_id, sa.func.min(step.c.raw_id))
-        .where(step.c.state == "waiting", step.c.stage == "plan", step.c.due_at > now)
-        .where(step.c.late == 0, step.c.case_id.in_(cases))
-        .group_by(step.c.case_id)
+        sa.select(of.c.case_id, sa.func.min(of.c.raw_id))
+        .where(*_waits(of), of.c.due_at > now, of.c.late == 0)
+        .group_by(of.c.case_id)
     )
     return dict(connection.execute(ahead).all())
+
+
+def _steps_of(cases: Collection[int]) -> sa.Subquery:
+    """What is left of some cases.
+
+    The limit keeps SQLite from looking at it together with what is asked of these: it would walk through all that is
+    due, to find it in order.
+    """
+    of_cases = sa.select(step).where(step.c.case_id.in_(cases)).order_by(step.c.raw_id)
+    return of_cases.limit(10 * MORE).subquery("of_cases")
+
+
+def _waits(steps: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
+    return steps.c.state == "waiting", steps.c.stage == "plan"
 
 
 def plan_raws(parts: Parts, answers: Answers, raw_ids: Sequence[int]) -> None:

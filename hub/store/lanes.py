@@ -7,7 +7,8 @@ at the rows itself nobody opens lanes, and this table stays empty.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -74,17 +75,20 @@ def lanes_of_raws(connection: Connection, raw_ids: Collection[int]) -> list[Lane
     return [plan_lane(row.case_id, row.raw_id, behind=row.turn_at > row.due_at) for row in connection.execute(waiting)]
 
 
-def open_lanes(connection: Connection, lanes: Iterable[Lane], now: datetime) -> list[Lane]:
+def open_lanes(
+    connection: Connection, lanes: Iterable[Lane], now: datetime, room: Mapping[str, int] | None = None
+) -> list[Lane]:
     """Note that there is work; returns the lanes that have no job yet and are marked as having one now.
 
-    The caller defers those jobs in the same transaction. A flood's lanes get none here: they are due, and
-    `take_due` takes as many of them as there is room for. In the order of their keys, so that two writers
-    never wait for each other in a ring.
+    The caller defers those jobs in the same transaction. A flood's lanes get none here, nor those for which their
+    queue has no `room`: they are due, and `take_due` takes them when there is. In the order of their keys, so that
+    two writers never wait for each other in a ring.
     """
-    rows = [
-        {"key": one.key, "queue": one.queue, "due_at": now, "behind": one.behind, "live": not one.behind}
-        for one in _each_once(lanes)
-    ]
+    rows, begun = [], Counter[str]()
+    for one in _each_once(lanes):
+        live = not one.behind and (room is None or begun[one.queue] < room[one.queue])
+        begun[one.queue] += live
+        rows.append({"key": one.key, "queue": one.queue, "due_at": now, "behind": one.behind, "live": live})
     if not rows:
         return []
     insert = upsert(connection, lane).values(rows)
@@ -92,7 +96,12 @@ def open_lanes(connection: Connection, lanes: Iterable[Lane], now: datetime) -> 
     # A row that is not updated is locked all the same: whoever is about to end this lane sees our work first.
     taken = insert.on_conflict_do_update(
         index_elements=["key"],
-        set_={"live": new.live, "due_at": now, "behind": sa.and_(lane.c.behind, new.behind)},
+        set_={
+            "live": new.live,
+            # Whoever stands in line keeps the place.
+            "due_at": sa.case((lane.c.due_at < now, lane.c.due_at), else_=sa.literal(now, At)),
+            "behind": sa.and_(lane.c.behind, new.behind),
+        },
         where=~lane.c.live,
     ).returning(lane.c.key, lane.c.queue, lane.c.behind, lane.c.live)
     return [Lane(row.key, row.queue, row.behind) for row in connection.execute(taken) if row.live]

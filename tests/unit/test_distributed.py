@@ -20,7 +20,7 @@ from hub.cli import main
 from hub.clock import SystemClock
 from hub.config import load
 from hub.engine import distributed
-from hub.engine.jobs import SCHEMA, lost, prepare
+from hub.engine.jobs import SCHEMA, Jobs, lost, prepare
 from hub.engine.lock import DatabaseLock
 from hub.pipeline import gone
 from hub.pipeline.replay import pause
@@ -29,7 +29,7 @@ from hub.sdk import ConfigError, Raw, Unavailable
 from hub.store import ILL, Store
 from hub.store.cases import delivery
 from hub.store.intake import step
-from hub.store.lanes import lane, out_lane
+from hub.store.lanes import lane, out_lane, take_due
 from hub.store.leases import take_lease
 from hub.store.migrate import migrate
 from hub.store.notes import get_note
@@ -252,6 +252,31 @@ def test_what_is_written_and_rolled_back_wakes_nobody(tmp_path, url):
         store.wake(connection, [read_lane("support")])
     with store.read() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM procrastinate_jobs")) == 1
+    store.close()
+
+
+def test_a_backlog_waits_in_our_rows_and_not_in_the_queue(tmp_path, url, monkeypatch):
+    """What fetching a job costs grows with the jobs that wait, whichever queue they are in."""
+    monkeypatch.setattr("hub.engine.jobs.WINDOW", 3)
+    store, jobs, now = connect(load(configured(tmp_path, url))), Jobs(), SystemClock().now()
+    with store.write() as connection:
+        store.wake(connection, [out_lane(f"desk/{n}") for n in range(2)])
+    with store.write() as connection:
+        store.wake(connection, [out_lane(f"desk/{n}") for n in range(2, 4)])
+        store.wake(connection, [out_lane(f"desk/{n}") for n in range(4, 9)])
+        store.wake(connection, [out_lane("shop/1")])
+        live = connection.scalars(sa.select(lane.c.key).where(lane.c.live).order_by(lane.c.key)).all()
+        assert live == ["out/desk/0", "out/desk/1", "out/desk/2", "out/shop/1"]
+        assert (jobs.room(connection, "desk").in_turn, jobs.room(connection, "shop").in_turn) == (0, 2)
+        store.wake(connection, [out_lane("desk/8")])
+        store.wake(connection, [out_lane("shop/2", behind=True)])
+        connection.execute(sa.text("DELETE FROM procrastinate_jobs WHERE lock IN ('out/desk/0', 'out/desk/1')"))
+        assert jobs.room(connection, "desk").in_turn == 2
+        taken = take_due(connection, ["desk"], now + timedelta(seconds=1), jobs.room(connection, "desk").in_turn)
+        assert sorted(taken) == [out_lane("desk/3"), out_lane("desk/4")]
+        jobs.defer(connection, taken)
+        assert not jobs.room(connection, "desk").in_turn
+        assert take_due(connection, ["shop"], now + timedelta(seconds=1), 0, jobs.room(connection, "shop").floods)
     store.close()
 
 
