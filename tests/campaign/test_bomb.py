@@ -33,7 +33,7 @@ DESKS = {"desk": ["mail", "other"], "dies": ["other"]}
 
 
 def test_a_mail_bomb():
-    _bomb("embedded", "", size("MESSAGES", 200), each=12, dead=6.0)
+    _bomb("embedded", "", size("MESSAGES", 150), each=8, dead=4.0)
 
 
 @pytest.mark.campaign

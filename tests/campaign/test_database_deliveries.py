@@ -70,8 +70,8 @@ class Faults:
 
 
 def test_distributed(safe_postgres):
-    short = {"stops": 2, "gone": 2, "cuts": size("CUTS", 4), "stalls": (2,), "slowest": 3, "fail": 0.0}
-    _faults(safe_postgres, "distributed", size("MESSAGES", 40), **short)
+    short = {"stops": 2, "gone": 2, "cuts": size("CUTS", 3), "stalls": (2,), "slowest": 3, "fail": 0.0}
+    _faults(safe_postgres, "distributed", size("MESSAGES", 30), **short)
 
 
 @pytest.mark.campaign

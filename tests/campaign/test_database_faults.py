@@ -110,7 +110,7 @@ def _progress(n: int, of: int, what: str, ground: Ground, began: float) -> None:
 
 
 def test_distributed(tmp_path, safe_postgres):
-    _postgresql(tmp_path, safe_postgres, "distributed", 3, 6, 8, 3)
+    _postgresql(tmp_path, safe_postgres, "distributed", 2, 5, 6, 3)
 
 
 @pytest.mark.campaign

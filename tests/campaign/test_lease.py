@@ -27,7 +27,7 @@ WORKERS = ("one", "two", "three")
 
 
 def test_a_lease_is_kept_by_one(postgres):
-    _lease(postgres, kills=size("KILLS", 4), stops=2)
+    _lease(postgres, kills=size("KILLS", 2), stops=1)
 
 
 @pytest.mark.campaign

@@ -30,7 +30,7 @@ DESKS = {"keyed": ["mail"], "searched": ["mail"]}
 
 
 def test_embedded():
-    _embedded(size("MESSAGES", 50), size("KILLS", 3))
+    _embedded(size("MESSAGES", 30), size("KILLS", 2))
 
 
 @pytest.mark.campaign
@@ -40,7 +40,7 @@ def test_embedded_long():
 
 
 def test_three_workers(postgres):
-    _distributed(postgres, size("MESSAGES", 40), size("KILLS", 3))
+    _distributed(postgres, size("MESSAGES", 24), size("KILLS", 2))
 
 
 @pytest.mark.campaign

@@ -25,7 +25,7 @@ from tests.story.shop import ALICE, CONFIG, Shop, eventually
 
 pytestmark = pytest.mark.server
 
-CLOCKS = 12.0
+CLOCKS = 6.0
 """Seconds by which clocks may differ; the hub's minute (hub/pipeline/restored.py) would make this test a long one."""
 _QUICK = f"""
 from datetime import timedelta
