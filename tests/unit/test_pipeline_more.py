@@ -499,7 +499,9 @@ def test_what_every_page_and_every_look_asks_reads_an_index_and_sorts_nothing(wo
         sa.event.remove(engine, "before_cursor_execute", note)
     small = ("answer", "note", "variant", "phrasing", "instance_health", "instance", "alert", "throttle", "profile")
     scans = [
-        one for one in asked if one.startswith("SCAN ") and not one.split()[1].startswith((*small, "CONSTANT", "(sub", "of_cases"))
+        one
+        for one in asked
+        if one.startswith("SCAN ") and not one.split()[1].startswith((*small, "CONSTANT", "(sub", "of_cases"))
     ]
     assert asked
     assert scans == []
