@@ -23,6 +23,7 @@ TRIES = 5
 
 MORE = 200
 """How many messages of the cases at hand are planned with those whose turn it is."""
+_ALL = 2**31 - 1
 
 
 def due_plans(
@@ -93,16 +94,16 @@ def _not_yet(connection: Connection, now: datetime, cases: set[int]) -> dict[int
 
 
 def _steps_of(cases: Collection[int]) -> sa.Subquery:
-    """What is left of some cases.
+    """All that is left of some cases.
 
-    The limit keeps SQLite from looking at it together with what is asked of these: it would walk through all that is
-    due, to find it in order.
+    A limit that nothing reaches keeps SQLite from looking at it together with what is asked of these: it would walk
+    through all that is due, to find it in order.
     """
-    of_cases = sa.select(step).where(step.c.case_id.in_(cases)).order_by(step.c.raw_id)
-    return of_cases.limit(10 * MORE).subquery("of_cases")
+    return sa.select(step).where(step.c.case_id.in_(cases)).limit(_ALL).subquery("of_cases")
 
 
 def _waits(steps: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
+    """Those that wait to be planned."""
     return steps.c.state == "waiting", steps.c.stage == "plan"
 
 

@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from hub.pipeline import replay, voices
+from hub.pipeline.next import due_plans
 from hub.sdk import AuthError, Unavailable
 from hub.store.cases import delivery, suggestion
 from hub.store.health import alert
-from hub.store.intake import message, step
+from hub.store.intake import message, raw, step
 from tests.world import Desk, Killed, World, rows
 
 QUESTION = "Bonjour, où est ma commande ?"
@@ -260,3 +261,21 @@ def test_a_plugin_that_always_stumbles_while_it_looks_leaves_it_to_a_human(world
     world.go(20)
     (case,) = rows(world, delivery, delivery.c.ability == "save_case")
     assert (case.state, case.reason.partition(":")[0]) == ("unsure", "the hub could not find out whether it is there")
+
+
+def test_a_case_with_thousands_of_messages_hides_no_failed_one_of_another(world):
+    """What failed and waits keeps what its customer said later, however many older ones another case has."""
+    now, store = world.clock.now(), world.hub.store
+    later = now + timedelta(hours=1)
+    many = [(n, 1, now) for n in range(1, 2500)]
+    with store.write() as connection:
+        for raw_id, case_id, due in [*many, (5001, 2, later), (5002, 2, now)]:
+            values = {"instance": "support", "source_key": f"s{raw_id}", "sha256": "", "size": 0, "facts": {}}
+            connection.execute(sa.insert(raw).values(id=raw_id, received_at=now, data=b"", **values))
+            waits = {"stage": "plan", "state": "waiting", "instance": "support", "case_id": case_id}
+            connection.execute(sa.insert(step).values(raw_id=raw_id, due_at=due, turn_at=now, **waits))
+    free = step.c.raw_id.in_([1, 5002])  # as if the others had been passed over
+    with store.read() as connection:
+        due = due_plans(connection, now, 10, free)
+    assert {row.case_id for row in due} == {1}
+    world.hub.parts.stop.set()
