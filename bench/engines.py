@@ -6,8 +6,9 @@
 The far sides are empty functions, so that nothing but the hub, its engine and its database is measured:
 each message is kept, read, recorded, planned, answered with suggestions' steps left out, and owed to a desk
 (a case and a note). CPU is that of all hub processes and, for PostgreSQL, of the server's. The second table
-asks what a message costs while many others wait: they are read, and then 1,000 worked through with so many in line.
-Then a whole backlog is drained, which takes the longest: `--drain 0` leaves that out, `--backlogs ""` the second table.
+asks what reading, planning and delivering a message cost while many others wait: all are read, 1,000 planned, then
+1,000 delivered. Then a whole backlog is drained, which takes the longest: `--drain 0` leaves that out,
+`--backlogs ""` the second table.
 """
 
 from __future__ import annotations
@@ -84,12 +85,12 @@ class Running:
                 raise TimeoutError(f"{done.delivered:g} messages done, and none in the last minute")
             time.sleep(look)
 
-    def answer(self) -> None:
-        """The desk answers from now on."""
+    def let_the_desk_answer(self) -> None:
+        """From now on."""
         for one in self.processes:
             one.send_signal(signal.SIGUSR1)
 
-    def ended(self) -> dict[str, float]:
+    def end(self) -> dict[str, float]:
         """Tell all to end; the memory of the largest one, in MB."""
         return {"rss": max(ended(one)["rss"] for one in self.processes)}
 
@@ -129,7 +130,7 @@ def one_run(
             "intake_per_s": hub.kept_per_s,
             "per_s": count / (time.perf_counter() - begun),
             "cpu_ms": 1000 * end.cpu / count,
-            **hub.ended(),
+            **hub.end(),
         }
 
 
@@ -144,7 +145,7 @@ def in_line(kind: str, waiting: int, server: Any) -> dict[str, float]:
         read = hub.until(lambda _now: not hub.any_unread(), 0.5)
         planned = hub.until(lambda now: now.planned >= min(read.planned + PORTION, waiting), 0.5)
         begun = time.perf_counter()
-        hub.answer()
+        hub.let_the_desk_answer()
         end = hub.until(lambda now: now.delivered >= min(PORTION, waiting), 0.5)
         took = time.perf_counter() - begun
         plan = (planned.cpu - read.cpu) / (planned.planned - read.planned)
@@ -158,7 +159,7 @@ def in_line(kind: str, waiting: int, server: Any) -> dict[str, float]:
             "per_s": end.delivered / took,
             "cpu_ms": 1000 * sum(stages.values()),
             **{name: 1000 * seconds for name, seconds in stages.items()},
-            **hub.ended(),
+            **hub.end(),
         }
 
 
@@ -282,15 +283,18 @@ def show(found: dict[str, Any]) -> None:
         print(f"{name}: messages/s in each tenth of the backlog: {', '.join(map(str, row['tenths_per_s']))}")
 
 
-def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",") if number]
+def _backlogs(text: str) -> list[int]:
+    found = [int(number) for number in text.split(",") if number]
+    if any(number < PORTION for number in found):  # all would be planned before the planning is measured
+        raise argparse.ArgumentTypeError(f"a backlog has at least {PORTION} messages")
+    return found
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--messages", type=int, default=2000)
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--backlogs", type=_numbers, default=[1000, 10_000, 100_000])
+    arguments.add_argument("--backlogs", type=_backlogs, default=[1000, 10_000, 100_000])
     arguments.add_argument("--drain", type=int, default=100_000)
     arguments.add_argument("--json", action="store_true")
     options = arguments.parse_args()

@@ -92,9 +92,7 @@ def opened(path: Path, *, engine: bool) -> Any:
     from hub.config import load
     from hub.registry import Registry
 
-    # By a name that a reader's process can import: here the module may be called __main__.
-    own = importlib.import_module("bench.pile")
-    registry = Registry(_components={("channels", "pile"): own.Pile, ("crm", "sink"): own.Sink})
+    registry = Registry(_components={("channels", "pile"): Pile, ("crm", "sink"): Sink})
     return open_hub(load(path), engine=engine, registry=registry)
 
 
@@ -119,21 +117,21 @@ def fill(path: Path, count: int) -> dict[str, float]:
 def work(path: Path, *, held: bool) -> None:
     """One engine process, until it is told to end."""
     hub, ended = opened(path, engine=True), threading.Event()
-    answers = importlib.import_module("bench.pile").ANSWERS
     if not held:
-        answers.set()
-    signal.signal(signal.SIGUSR1, lambda *_: answers.set())
+        ANSWERS.set()
+    signal.signal(signal.SIGUSR1, lambda *_: ANSWERS.set())
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     hub.start()
     before = cpu()  # what a start costs is no message's
     print("ready", flush=True)
     ended.wait()
     spent = {"cpu": cpu() - before, "rss": peak()}  # while the readers live
-    answers.set()
+    ANSWERS.set()
     hub.stop()
     print(json.dumps(spent), flush=True)
     os._exit(0)
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]), held="held" in sys.argv[2:])
+    # By a name under which a reader's process can import its classes: here the module is called __main__.
+    importlib.import_module("bench.pile").work(Path(sys.argv[1]), held="held" in sys.argv[2:])

@@ -37,10 +37,11 @@ SCHEMA = "procrastinate.schema"
 BEHIND = -1
 """The priority of lanes that let others go first."""
 WINDOW = 200
-"""Jobs that wait in a queue, at most; more lanes that are due wait in our rows.
+"""About how many jobs wait in a queue at most; more lanes that are due wait in our rows.
 
-Fetching takes the oldest job of a few queues from an index over all of them: what it costs grows with what waits in
-the others (with 90,000 to be planned, a job of a desk's took 50 ms to find; Procrastinate 3.10 on PostgreSQL 15).
+Procrastinate asks for a queue's next job in a way for which PostgreSQL takes an index over all queues: what a fetch
+costs grows with what waits in the others (from 0.4 to 4.5 ms with up to 90,000 messages to be planned; Procrastinate
+3.10 on PostgreSQL 15). Writers who look at the same time may pass it by a few.
 """
 WAIT = 8.0
 """Seconds to wait for a connection. The pool waits ever longer between its tries; a fresh one begins at once."""
