@@ -46,7 +46,7 @@ bench: $(VENV)/dev.stamp servers  ## figures: intake and webhooks beside their f
 campaign: $(VENV)/dev.stamp servers  ## the long tests, an hour and more: hundreds of crashes, a thousand seeds
 	$(BIN)/pytest -m campaign -s $(PYTEST)
 
-rehearsal: $(VENV)/dev.stamp servers  ## the campaign in its short versions, as `make test` runs them (three minutes on 2 cores)
+rehearsal: $(VENV)/dev.stamp servers  ## the campaign in its short versions, as `make test` runs them (under three minutes on 2 cores)
 	$(BIN)/pytest $(SHORT) tests/campaign tests/sim tests/story/test_restore.py $(PYTEST)
 
 servers: $(VENV)/dev.stamp  ## install the Debian packages the tests use (as root)
