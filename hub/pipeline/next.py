@@ -22,7 +22,7 @@ TRIES = 5
 """How often a message that our own code or a plugin stumbles over is planned before it is set aside."""
 
 MORE = 200
-"""How many messages of the cases at hand are planned with those whose turn it is."""
+"""How many messages at a time are planned of the cases whose turn it is, all together."""
 _ALL = 2**31 - 1
 
 
@@ -31,7 +31,7 @@ def due_plans(
 ) -> list[Any]:
     """Steps to plan (`raw_id`, `case_id`, `turn_at`): those whose turn it is, then a flood's (hub/flow.py).
 
-    `floods` is how many of these at most. What else is due of the same cases comes with them.
+    `floods` is how many of these at most. Of a case, the oldest that are due come instead of those found.
     """
     columns = step.c.raw_id, step.c.case_id, step.c.turn_at
     due = sa.select(*columns).where(*_waits(step), step.c.due_at <= now, *where).order_by(step.c.due_at, step.c.raw_id)
@@ -40,15 +40,28 @@ def due_plans(
     behind = min(limit - len(found), limit if floods is None else floods)
     if behind > 0:
         found += connection.execute(due.where(step.c.turn_at > now).limit(behind))
-    cases = {row.case_id for row in found if row.case_id is not None}
-    if cases:  # a case is planned in the order of its messages, which may not be that of its raws: see `_as_said`
-        of = _steps_of(cases)
-        there = {row.raw_id for row in found}
-        more = sa.select(of.c.raw_id, of.c.case_id, of.c.turn_at).where(*_waits(of), of.c.due_at <= now)
-        rest = connection.execute(more.order_by(of.c.due_at, of.c.raw_id).limit(MORE + len(there)))
-        found += [row for row in rest if row.raw_id not in there]
-    first = _not_yet(connection, now, cases)
-    return [row for row in found if row.raw_id <= first.get(row.case_id, row.raw_id)]
+    cases = dict.fromkeys(row.case_id for row in found if row.case_id is not None)
+    if not cases:
+        return found
+    first, oldest = _not_yet(connection, now, cases), _oldest_of(connection, now, cases)
+    alone = [row for row in found if row.case_id is None]
+    return alone + [row for case in cases for row in oldest[case] if row.raw_id <= first.get(case, row.raw_id)]
+
+
+def _oldest_of(connection: Connection, now: datetime, cases: Collection[int]) -> dict[int, list[Any]]:
+    """What is due of each case, from its oldest raw on: whichever of them brought the case here.
+
+    The order of due times is not that of the raws, for what failed is due again later than what came after it.
+    """
+    of = _steps_of(cases)
+    place = sa.func.row_number().over(partition_by=of.c.case_id, order_by=of.c.raw_id).label("place")
+    due = sa.select(of.c.raw_id, of.c.case_id, of.c.turn_at, place).where(*_waits(of), of.c.due_at <= now)
+    placed = due.subquery("of_cases_placed")
+    most = max(1, MORE // len(cases))
+    found: dict[int, list[Any]] = {case: [] for case in cases}
+    for row in connection.execute(sa.select(placed).where(placed.c.place <= most).order_by(placed.c.raw_id)):
+        found[row.case_id].append(row)
+    return found
 
 
 # Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
@@ -77,13 +90,11 @@ def due_in_lane(connection: Connection, now: datetime, lane: str, limit: int) ->
     return found
 
 
-def _not_yet(connection: Connection, now: datetime, cases: set[int]) -> dict[int | None, int]:
+def _not_yet(connection: Connection, now: datetime, cases: Collection[int]) -> dict[int | None, int]:
     """By case, its oldest raw that is planned for the first time and not due yet.
 
     It failed and waits, or the clock was set back. What the customer said later must not overtake it.
     """
-    if not cases:
-        return {}
     of = _steps_of(cases)
     ahead = (
         sa.select(of.c.case_id, sa.func.min(of.c.raw_id))

@@ -263,19 +263,43 @@ def test_a_plugin_that_always_stumbles_while_it_looks_leaves_it_to_a_human(world
     assert (case.state, case.reason.partition(":")[0]) == ("unsure", "the hub could not find out whether it is there")
 
 
-def test_a_case_with_thousands_of_messages_hides_no_failed_one_of_another(world):
-    """What failed and waits keeps what its customer said later, however many older ones another case has."""
-    now, store = world.clock.now(), world.hub.store
-    later = now + timedelta(hours=1)
-    many = [(n, 1, now) for n in range(1, 2500)]
-    with store.write() as connection:
-        for raw_id, case_id, due in [*many, (5001, 2, later), (5002, 2, now)]:
+THOUSANDS = range(1, 2500)
+
+
+def waiting(world: Any, *some: tuple[int, int, Any]) -> None:
+    """Messages that wait to be planned, each with its case and its due time."""
+    now = world.clock.now()
+    with world.hub.store.write() as connection:
+        for raw_id, case_id, due in some:
             values = {"instance": "support", "source_key": f"s{raw_id}", "sha256": "", "size": 0, "facts": {}}
             connection.execute(sa.insert(raw).values(id=raw_id, received_at=now, data=b"", **values))
             waits = {"stage": "plan", "state": "waiting", "instance": "support", "case_id": case_id}
             connection.execute(sa.insert(step).values(raw_id=raw_id, due_at=due, turn_at=now, **waits))
-    free = step.c.raw_id.in_([1, 5002])  # as if the others had been passed over
-    with store.read() as connection:
-        due = due_plans(connection, now, 10, free)
-    assert {row.case_id for row in due} == {1}
     world.hub.parts.stop.set()
+
+
+def due_of(world: Any, free: Any) -> dict[int, list[int]]:
+    """The messages planned next, by case."""
+    found: dict[int, list[int]] = {}
+    with world.hub.store.read() as connection:
+        for row in due_plans(connection, world.clock.now(), 10, free):
+            found.setdefault(row.case_id, []).append(row.raw_id)
+    return found
+
+
+def test_a_case_with_thousands_of_messages_hides_no_failed_one_of_another(world):
+    """What failed and waits keeps what its customer said later, however many older ones another case has."""
+    now = world.clock.now()
+    later = now + timedelta(hours=1)
+    waiting(world, *[(n, 1, now) for n in THOUSANDS], (5001, 2, later), (5002, 2, now))
+    assert due_of(world, step.c.raw_id.in_([1, 5002])).keys() == {1}
+
+
+def test_beside_a_case_with_thousands_of_messages_what_failed_comes_before_what_was_said_later(world):
+    """Also when it is due again, but later than all the rest: the order is that of the messages."""
+    now = world.clock.now()
+    again, first = now - timedelta(minutes=1), now - timedelta(hours=1)
+    waiting(world, *[(n, 1, first) for n in THOUSANDS], (5001, 2, again), (5002, 2, first), (5003, 2, first))
+    found = due_of(world, step.c.raw_id.in_([2499, 5002]))
+    assert found[2] == [5001, 5002, 5003]
+    assert found[1] == list(range(1, len(found[1]) + 1)), "from the oldest, though the newest brought the case"
