@@ -29,11 +29,13 @@ use = "ledger"
 url = "FAR"
 channels = ["other"]
 """
+MEMORY = 512
+"""MB a process may have at its worst, whatever the bomb."""
 DESKS = {"desk": ["mail", "other"], "dies": ["other"]}
 
 
 def test_a_mail_bomb():
-    _bomb("embedded", "", size("MESSAGES", 150), each=8, dead=4.0)
+    _bomb("embedded", "", size("MESSAGES", 150), each=8, dead=4.0, goal=6.0)
 
 
 @pytest.mark.campaign
@@ -45,10 +47,12 @@ def test_a_mail_bomb_long(engine):
         size("MESSAGES", 10_000),
         each=size("EACH", 200),
         dead=size("SECONDS", 1800 if engine[0] == "embedded" else 300),
+        goal=1.3,
     )
 
 
-def _bomb(name: str, database: str, messages: int, each: int, dead: float) -> None:
+def _bomb(name: str, database: str, messages: int, each: int, dead: float, goal: float) -> None:
+    """`goal`: how much slower others may become. Few messages on a busy machine say little: loose in the short one."""
     dice = random.Random(SEED)
     with Place(SECTIONS, database=database) as place:
         for desk in DESKS:
@@ -66,7 +70,7 @@ def _bomb(name: str, database: str, messages: int, each: int, dead: float) -> No
         _others(place, here, there, "dead", each, dead / each)
         place.far.mood("desk/dies", delay=(0.005, 0.02))
         settle(place, DESKS, 300 + messages)
-        _told(place, name)
+        _told(place, name, goal)
 
 
 def _others(place: Place, here: Writers, there: Writers, phase: str, each: int, pause: float) -> None:
@@ -80,20 +84,24 @@ def _others(place: Place, here: Writers, there: Writers, phase: str, each: int, 
         progress.say(n, each, "written")
 
 
-def _told(place: Place, name: str) -> None:
+def _told(place: Place, name: str, goal: float) -> None:
     lines = list(place.far.lines())
     found = judge(lines, (), DESKS, sends=False)
-    said = []
+    said, ratios = [], []
     for channel, marks in (("same channel", "m"), ("other channel", "o")):
         by_phase = {phase: sorted(seconds) for phase, seconds in latencies(lines, ["desk"], marks).items()}
         p50 = {phase: quantile(seconds, 0.5) for phase, seconds in by_phase.items()}
         p90 = {phase: quantile(seconds, 0.9) for phase, seconds in by_phase.items()}
+        ratios += [p50[phase] / p50["quiet"] for phase in ("bomb", "dead")]
         said.append(
             f"{channel} p50/p90 quiet {p50['quiet']:.2f} / {p90['quiet']:.2f} s, bombed {p50['bomb']:.2f} / "
             f"{p90['bomb']:.2f} s, a desk dead {p50['dead']:.2f} / {p90['dead']:.2f} s; ratios of medians "
-            f"{p50['bomb'] / p50['quiet']:.2f} and {p50['dead'] / p50['quiet']:.2f}"
+            f"{ratios[-2]:.2f} and {ratios[-1]:.2f}"
         )
-    print(f"\nmail bomb, {name}, seed {SEED}: {'; '.join(said)}; peak {place.processes['hub'].peak():.0f} MB")
+    peak = place.processes["hub"].peak()
+    print(f"\nmail bomb, {name}, seed {SEED}: {'; '.join(said)}; peak {peak:.0f} MB")
     print(found.summary("  afterwards"))
     keep(f"bomb, {name}", found)
     assert found.clean, found.first
+    assert max(ratios) <= goal
+    assert peak <= MEMORY

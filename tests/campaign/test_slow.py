@@ -49,19 +49,22 @@ DESKS = {"one": ["mail"], "two": ["mail"], "limited": ["mail"], "slow": ["mail",
 
 
 def test_a_slow_desk_and_a_dead_one_delay_nobody_else():
-    _beside("embedded", "", lanes=size("MESSAGES", 50), rounds=1, each=10, slow=4.0)
+    _beside("embedded", "", lanes=size("MESSAGES", 50), rounds=1, each=10, slow=4.0, goal=3.0)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
 def test_a_slow_desk_and_a_dead_one_delay_nobody_else_long(engine):
-    _beside(
-        engine[0], engine[1](), lanes=size("MESSAGES", 1000), rounds=size("ROUNDS", 5), each=size("EACH", 80), slow=30.0
-    )
+    sizes = {"lanes": size("MESSAGES", 1000), "rounds": size("ROUNDS", 5), "each": size("EACH", 80)}
+    _beside(engine[0], engine[1](), **sizes, slow=30.0, goal=1.3)
 
 
-def _beside(name: str, database: str, *, lanes: int, rounds: int, each: int, slow: float) -> None:
-    """Phases alternate: the sick ones paused by the admin, then called with everything that waits for them."""
+def _beside(name: str, database: str, *, lanes: int, rounds: int, each: int, slow: float, goal: float) -> None:
+    """Phases alternate: the sick ones paused by the admin, then called with everything that waits for them.
+
+    `goal` is how much slower the others may become by it: what the long version holds to says something on a busy
+    machine only with hundreds of deliveries.
+    """
     dice, progress = random.Random(SEED), Progress(f"slow and dead, {name}")
     with Place(SECTIONS, database=database) as place:
         place.far.mood("desk/slow", delay=(slow, slow))
@@ -87,7 +90,7 @@ def _beside(name: str, database: str, *, lanes: int, rounds: int, each: int, slo
         place.far.mood("desk/slow")
         place.far.mood("desk/dead")
         settle(place, DESKS, 120 + lanes)
-        _told(place, name)
+        _told(place, name, goal)
 
 
 def _waiting(place: Place, desk: str) -> int:
@@ -95,7 +98,7 @@ def _waiting(place: Place, desk: str) -> int:
     return int(next(one["waiting"] for one in place.tell("instances")["instances"] if one["id"] == desk))
 
 
-def _told(place: Place, name: str) -> None:
+def _told(place: Place, name: str, goal: float) -> None:
     lines = list(place.far.lines())
     found = judge(lines, (), DESKS, sends=False)
     calls = [line for line in lines if line["e"] == "call"]
@@ -115,4 +118,4 @@ def _told(place: Place, name: str) -> None:
     assert found.clean, found.first
     assert limited <= 12  # 10 is meant, and printed: on a busy machine calls bunch up on their way
     assert while_dead < 40
-    assert ratio < 3
+    assert ratio <= goal
