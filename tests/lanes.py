@@ -10,7 +10,8 @@ import threading
 from hub.app import Hub
 from hub.engine.draining import Draining
 from hub.engine.embedded import Embedded
-from hub.store.lanes import PLANNING, READING, lane, open_lanes, take_due
+from hub.pipeline.settle import broken_off
+from hub.store.lanes import OUT, PLANNING, READING, lane, open_lanes, take_due
 from hub.store.sides import paused
 
 
@@ -30,6 +31,10 @@ class Lanes(Embedded):
     def of(cls, hub: Hub) -> Lanes:
         engine = cls(hub.parts, hub.answers, hub.parts.stop, lambda _name, _size: hub.engine._planners)
         engine._draining = Draining(hub.parts, hub.answers, NoJobs())
+        with hub.store.write() as connection:  # whose process was killed: their calls have ended
+            for key in connection.scalars(lane.select().with_only_columns(lane.c.key).where(lane.c.live)).all():
+                if key.startswith(f"{OUT}/"):
+                    broken_off(connection, hub.parts, key.removeprefix(f"{OUT}/"))
         hub.store.waker = lambda connection, lanes: open_lanes(connection, lanes, hub.clock.now()) and None
         return engine
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from procrastinate import App
@@ -18,7 +18,7 @@ from procrastinate.worker import Worker
 
 from hub.log import logger
 from hub.pipeline.parts import Parts
-from hub.pipeline.settle import broken_off
+from hub.pipeline.settle import abandoned, broken_off
 from hub.store.lanes import OUT
 
 EVERY = 4.0
@@ -45,9 +45,9 @@ class Rescue:
         """Until it is cancelled. Raises where the database does not answer."""
         while True:
             for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._stalled):
-                await self._give_away(job, "took over what another worker left")
+                await self._give_away(job, "took over what another worker left", self._abandon)
             for job in await self._forgotten():
-                await self._give_away(job, "took up what this worker had lost sight of")
+                await self._give_away(job, "took up what this worker had lost sight of", self._break_off)
             await asyncio.sleep(EVERY)
 
     async def _forgotten(self) -> list[Job]:
@@ -58,13 +58,18 @@ class Rescue:
         twice, self._idle = self._idle & idle.keys(), set(idle)
         return [_job(idle[number]) for number in sorted(twice)]
 
-    async def _give_away(self, job: Job, words: str) -> None:
+    async def _give_away(self, job: Job, words: str, judge: Callable[[str], None]) -> None:
         with contextlib.suppress(Exception):  # it ended meanwhile, or another worker was quicker
             kind, _, rest = (job.lock or "").partition("/")
             if kind == OUT:  # before anybody drains it again
-                await asyncio.to_thread(self._break_off, rest)
+                await asyncio.to_thread(judge, rest)
             await self._app.job_manager.retry_job(job)
             logger().warning(words, lane=job.lock)
+
+    def _abandon(self, lane: str) -> None:
+        """Its worker may live, cut off from the database alone, with a call under way."""
+        with self._parts.store.write() as connection:
+            abandoned(connection, self._parts, [lane])
 
     def _break_off(self, lane: str) -> None:
         with self._parts.store.write() as connection:

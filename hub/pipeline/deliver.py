@@ -217,7 +217,7 @@ def _can_look(instance: Instance) -> bool:
 
 def _look(instance: Instance, head: sa.Row[Any]) -> str | None:
     """Was it done already? Asked only where an earlier try may have got through."""
-    if not _can_look(instance) or (head.state != "sending" and not head.attempts):
+    if not _can_look(instance) or (head.state != "sending" and head.started_at is None):
         return None
     assert isinstance(instance.component, Finds)
     try:

@@ -23,6 +23,8 @@ TRIES = 5
 
 MORE = 200
 """How many messages at a time are planned of the cases whose turn it is, all together."""
+MANY = 10_000
+"""Cases at most that are passed over at one look."""
 _ALL = 2**31 - 1
 
 
@@ -31,8 +33,27 @@ def due_plans(
 ) -> list[Any]:
     """Steps to plan (`raw_id`, `case_id`, `turn_at`): those whose turn it is, then a flood's (hub/flow.py).
 
-    `floods` is how many of these at most. Of a case, the oldest that are due come instead of those found.
+    `floods` is how many of these at most. Of a case, the oldest that are due come instead of those found. A case
+    whose oldest message failed and waits takes nobody's place: it is asked for what stands behind it.
     """
+    passed: set[int] = set()
+    while True:
+        free = sa.or_(step.c.case_id.is_(None), step.c.case_id.not_in(passed)) if passed else sa.true()
+        turns = _turns(connection, now, limit + len(passed), *where, free, floods=floods)
+        cases = dict.fromkeys(row.case_id for row in turns if row.case_id is not None)
+        of_cases = _of_cases(connection, now, cases) if cases else {}
+        waits = {case for case in cases if not of_cases[case]}
+        if not waits or len(passed) > MANY:
+            break
+        passed |= waits
+    strands = {row.case_id or f"raw{row.raw_id}": of_cases.get(row.case_id, [row]) for row in turns}
+    return [row for strand in list(strands.values())[:limit] for row in strand]
+
+
+def _turns(
+    connection: Connection, now: datetime, limit: int, *where: sa.ColumnElement[bool], floods: int | None
+) -> list[Any]:
+    """What is due, in the order of turns: no more than `limit`."""
     columns = step.c.raw_id, step.c.case_id, step.c.turn_at
     due = sa.select(*columns).where(*_waits(step), step.c.due_at <= now, *where).order_by(step.c.due_at, step.c.raw_id)
     # Two questions, each along an index: in one, what waits for later would be passed over at every look.
@@ -40,12 +61,13 @@ def due_plans(
     behind = min(limit - len(found), limit if floods is None else floods)
     if behind > 0:
         found += connection.execute(due.where(step.c.turn_at > now).limit(behind))
-    cases = dict.fromkeys(row.case_id for row in found if row.case_id is not None)
-    if not cases:
-        return found
+    return found
+
+
+def _of_cases(connection: Connection, now: datetime, cases: Collection[int]) -> dict[int, list[Any]]:
+    """What is to be planned of each case, from its oldest raw on, up to one that failed and waits."""
     first, oldest = _not_yet(connection, now, cases), _oldest_of(connection, now, cases)
-    alone = [row for row in found if row.case_id is None]
-    return alone + [row for case in cases for row in oldest[case] if row.raw_id <= first.get(case, row.raw_id)]
+    return {case: [row for row in oldest[case] if row.raw_id <= first.get(case, row.raw_id)] for case in cases}
 
 
 def _oldest_of(connection: Connection, now: datetime, cases: Collection[int]) -> dict[int, list[Any]]:

@@ -81,7 +81,10 @@ def settle_unsure(
     """
     which = [delivery.c.state == "unsure", *_of(delivery_id, instance)]
     state = "done" if sent else "waiting"
-    values = {"state": state, "due_at": now, "turn_at": now, "reason": "decided by a human", "attempts": 0}
+    # Nobody looks for what a human has looked for: it counts as not begun. The number of attempts only grows, for by
+    # it a call that ends late knows that the row went on without it (hub/pipeline/settle.py).
+    values: dict[str, Any] = {"state": state, "due_at": now, "turn_at": now, "reason": "decided by a human"}
+    values |= {"started_at": None, "attempts": delivery.c.attempts + 1}
     told = (delivery.c.ability, delivery.c.message_id, delivery.c.case_id, delivery.c.lane)
     try:
         with store.write() as connection:

@@ -89,9 +89,10 @@ def _guard(
     connection: Connection, rows: Collection[sa.Row[Any]], searchable: Collection[str], now: datetime
 ) -> tuple[int, int]:
     blind = [r for r in rows if r.instance not in searchable]
-    others = [r.id for r in rows if r.instance in searchable and not r.attempts]
+    others = [r.id for r in rows if r.instance in searchable and r.started_at is None]
     for row in blind:
         mark_unsure(connection, row, "it may have been sent before the restore", now)
     if others:  # who has tried before looks before it writes
-        connection.execute(sa.update(delivery).where(delivery.c.id.in_(others)).values(attempts=1))
+        begun = {"started_at": now, "attempts": delivery.c.attempts + 1}
+        connection.execute(sa.update(delivery).where(delivery.c.id.in_(others)).values(**begun))
     return len(blind), len(others)

@@ -12,11 +12,12 @@ from sqlalchemy.engine import Connection
 from hub.instances import Instance
 from hub.pipeline.parts import Parts
 from hub.pipeline.undecided import close_undecided, tell_undecided
+from hub.store import lanes as all_lanes
 from hub.store import upsert
 from hub.store.base import At
 from hub.store.cases import case, case_ref, delivery
 from hub.store.intake import message, message_ref, step
-from hub.store.lanes import OPEN, read_lane
+from hub.store.lanes import OPEN, OUT, read_lane
 
 # Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
 _DONE_AFTER_ALL = (
@@ -112,16 +113,16 @@ def _sent(connection: Connection, parts: Parts, head: sa.Row[Any], message_id: s
 def interrupted(parts: Parts) -> None:
     """A process starts: what an earlier one had begun may still be at work over there, from its end on.
 
-    The time on the row counts from the call's beginning, and the call may have lasted until now.
+    The time on the row counts from the call's beginning, and the call may have lasted until now. What has a lane is
+    not ours to judge: other workers may be at it, and who is missed is found by them (hub/engine/rescue.py).
     """
     now = parts.now()
+    has_lane = sa.exists().where(all_lanes.lane.c.key == sa.literal(f"{OUT}/") + delivery.c.lane)
     with parts.store.write() as connection:
         for instance in parts.having("Finds"):
             settled = now + timedelta(seconds=instance.settle)
-            begun = sa.and_(delivery.c.state.in_(OPEN), delivery.c.attempts > 0, delivery.c.due_at < settled)
-            connection.execute(
-                sa.update(delivery).where(delivery.c.instance == instance.id, begun).values(due_at=settled)
-            )
+            begun = delivery.c.instance == instance.id, delivery.c.state == "sending", delivery.c.due_at < settled
+            connection.execute(sa.update(delivery).where(*begun, ~has_lane).values(due_at=settled))
 
 
 def broken_off(connection: Connection, parts: Parts, lane: str) -> None:
@@ -136,14 +137,20 @@ def broken_off(connection: Connection, parts: Parts, lane: str) -> None:
 def abandoned(connection: Connection, parts: Parts, lanes: Collection[str]) -> None:
     """Nobody drains these lanes any more, and what was begun in them may still be under way.
 
-    Their jobs are gone; a living process may hold a call for as long as a call may take, twice (hub/instances.py:
-    it waits for its turn first), and then the far side settles. Only then may somebody look, or call it unsure.
+    Their jobs are gone or silent; a process cut off from the database lives, and may hold a call for as long as one
+    may take, twice (hub/instances.py: it waits for its turn first). Then the far side settles. Only after that may
+    somebody look, or call it unsure.
     """
     now = parts.now()
-    for instance in parts.instances.values():
-        ends = now + timedelta(seconds=2 * instance.limit + instance.settle)
-        begun = sa.and_(delivery.c.state == "sending", delivery.c.lane.in_(lanes), delivery.c.due_at < ends)
-        connection.execute(sa.update(delivery).where(delivery.c.instance == instance.id, begun).values(due_at=ends))
+    sending = sa.select(delivery.c.id, delivery.c.instance, delivery.c.started_at, delivery.c.due_at).where(
+        delivery.c.lane.in_(lanes), delivery.c.state == "sending"
+    )
+    for row in connection.execute(sending).all():
+        instance = parts.instances.get(row.instance)
+        if instance is not None:
+            ends = max(now, (row.started_at or now) + timedelta(seconds=2 * instance.limit))
+            due = max(row.due_at, ends + timedelta(seconds=instance.settle))
+            connection.execute(sa.update(delivery).where(delivery.c.id == row.id).values(due_at=due))
 
 
 def unsure(parts: Parts, head: sa.Row[Any], reason: str) -> None:

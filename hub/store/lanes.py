@@ -116,7 +116,14 @@ def _each_once(lanes: Iterable[Lane]) -> list[Lane]:
 _of: sa.BindParameter[Any] = sa.bindparam("of")
 _first_step = sa.select(sa.func.min(step.c.due_at)).where(step.c.state == "waiting")
 _NEXT_READ = _first_step.where(step.c.stage == READ, step.c.instance == _of)
-_NEXT_PLAN = _first_step.where(step.c.stage == PLAN, step.c.case_id == _of)
+_of_case = step.c.stage == PLAN, step.c.case_id == _of
+# What failed and waits keeps what came after it (hub/pipeline/next.py), however long that has been due.
+_failed = (
+    sa.select(sa.func.min(step.c.raw_id))
+    .where(step.c.state == "waiting", *_of_case, step.c.late == 0, step.c.due_at > sa.bindparam("now", type_=At))
+    .scalar_subquery()
+)
+_NEXT_PLAN = _first_step.where(*_of_case, step.c.raw_id <= sa.func.coalesce(_failed, step.c.raw_id))
 _NEXT_RAW = _first_step.where(step.c.stage == PLAN, step.c.raw_id == _of)
 _NEXT_OUT = (
     sa.select(delivery.c.due_at)
@@ -134,7 +141,7 @@ def end_lane(connection: Connection, key: str, now: datetime, not_before: dateti
     `not_before` is when its instance may be called again.
     """
     row = connection.execute(_LOCK, {"of": key}).one_or_none()
-    due = next_due(connection, key)
+    due = next_due(connection, key, now)
     if not_before is not None and due is not None:
         due = max(due, not_before)
     if row is None:
@@ -148,8 +155,8 @@ def end_lane(connection: Connection, key: str, now: datetime, not_before: dateti
     return None
 
 
-def next_due(connection: Connection, key: str) -> datetime | None:
-    """When the next thing in a lane is due; None where it is empty."""
+def next_due(connection: Connection, key: str, now: datetime) -> datetime | None:
+    """When there is something to do in a lane; None where it is empty."""
     kind, _, rest = key.partition("/")
     found: datetime | None
     if kind == READ:
@@ -157,7 +164,7 @@ def next_due(connection: Connection, key: str) -> datetime | None:
     elif kind == PLAN and rest.startswith("raw"):
         found = connection.scalar(_NEXT_RAW, {"of": int(rest[3:])})
     elif kind == PLAN:
-        found = connection.scalar(_NEXT_PLAN, {"of": int(rest)})
+        found = connection.scalar(_NEXT_PLAN, {"of": int(rest), "now": now})
     else:
         found = connection.scalar(_NEXT_OUT, {"of": rest})
     return found

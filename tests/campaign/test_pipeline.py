@@ -17,14 +17,17 @@ SECTIONS = """
 use = "feed"
 url = "FAR"
 threads = 8
+timeout = "3s"
 [crm.keyed]
 use = "ledger"
 url = "FAR"
 threads = 8
+timeout = "3s"
 [crm.searched]
 use = "ledger"
 url = "FAR"
 threads = 8
+timeout = "3s"
 """
 DESKS = {"keyed": ["mail"], "searched": ["mail"]}
 

@@ -13,10 +13,12 @@ import sqlalchemy as sa
 
 from hub.pipeline import replay, voices
 from hub.pipeline.next import due_plans
+from hub.pipeline.settle import interrupted
 from hub.sdk import AuthError, Unavailable
 from hub.store.cases import delivery, suggestion
 from hub.store.health import alert
 from hub.store.intake import message, raw, step
+from hub.store.lanes import next_due
 from tests.world import Desk, Killed, World, rows
 
 QUESTION = "Bonjour, où est ma commande ?"
@@ -263,6 +265,23 @@ def test_a_plugin_that_always_stumbles_while_it_looks_leaves_it_to_a_human(world
     assert (case.state, case.reason.partition(":")[0]) == ("unsure", "the hub could not find out whether it is there")
 
 
+def test_a_process_that_starts_again_and_again_keeps_no_retry_back(world):
+    """Another worker's, which dies as soon as it has started: what merely waits is not begun."""
+    well = world.clock.now() + timedelta(seconds=3)
+
+    def trouble(what: str) -> None:
+        if what == "save_case" and world.clock.now() < well:
+            raise Unavailable("busy for a moment")
+
+    world.far.trouble = trouble
+    world.mail(text=QUESTION)
+    world.go(2)
+    for _ in range(10):
+        interrupted(world.hub.parts)
+        world.go(4)
+    assert len(world.far.tickets) == 1
+
+
 THOUSANDS = range(1, 2500)
 
 
@@ -303,3 +322,23 @@ def test_beside_a_case_with_thousands_of_messages_what_failed_comes_before_what_
     found = due_of(world, step.c.raw_id.in_([2499, 5002]))
     assert found[2] == [5001, 5002, 5003]
     assert found[1] == list(range(1, len(found[1]) + 1)), "from the oldest, though the newest brought the case"
+
+
+def test_cases_whose_oldest_message_failed_and_waits_take_nobodys_place(world):
+    """However many of them there are, and however much was said in them since."""
+    now = world.clock.now()
+    later, first = now + timedelta(seconds=16), now - timedelta(hours=1)
+    failed = [(100 * case, case, later) for case in range(1, 60)]
+    since = [(100 * case + n, case, first) for case in range(1, 60) for n in range(1, 20)]
+    waiting(world, *failed, *since, (9000, 90, now), (9001, 91, later), (9002, 91, now))
+    assert due_of(world, sa.true()) == {90: [9000]}
+
+
+def test_a_lane_whose_oldest_message_failed_is_due_when_that_is(world):
+    """Not at once, for what came after it: its worker would ask again and again, and do nothing."""
+    now = world.clock.now()
+    later, first = now + timedelta(seconds=16), now - timedelta(hours=1)
+    waiting(world, (1, 7, later), (2, 7, first), (3, 8, first), (4, 8, later), (5, 8, first), (6, 9, later))
+    with world.hub.store.read() as connection:
+        due = {case: next_due(connection, f"plan/{case}", now) for case in (7, 8, 9, 10)}
+    assert due == {7: later, 8: first, 9: later, 10: None}

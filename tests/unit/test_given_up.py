@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from hub.engine.rescue import Rescue
 from hub.engine.sources import sources_of
 from hub.pipeline import deliver, record
 from hub.pipeline.read import Culprit
+from hub.pipeline.replay import settle_unsure
 from hub.pipeline.settle import abandoned, done, set_state, unsure
 from hub.sdk import Unavailable
 from hub.store.cases import delivery
@@ -144,6 +148,44 @@ def test_what_was_begun_in_an_abandoned_lane_is_left_alone_for_as_long_as_a_call
     world.restart()
     world.go(80)
     assert states(world, head)[0] == then
+
+
+def test_what_a_silent_worker_had_begun_is_left_alone_as_long(world):
+    """It may be cut off from the database alone, and its call go on: its far side would be asked too early."""
+    head, given = under_way(world, "save_case"), asyncio.Event()
+
+    class Manager:
+        async def get_stalled_jobs(self, **_: Any) -> list[Any]:
+            return [SimpleNamespace(lock=f"out/{head.lane}")]
+
+        async def retry_job(self, _job: Any) -> None:
+            given.set()
+
+    async def nothing(*_: Any, **__: Any) -> list[Any]:
+        return []
+
+    async def look() -> None:
+        app: Any = SimpleNamespace(job_manager=Manager(), connector=SimpleNamespace(execute_query_all_async=nothing))
+        running = asyncio.create_task(Rescue(app, world.hub.parts, (), (), 12.0).run())
+        await given.wait()
+        running.cancel()
+
+    asyncio.run(look())
+    (row,) = rows(world, delivery, delivery.c.id == head.id)
+    instance = world.hub.instances["desk"]
+    assert (row.due_at - row.started_at).total_seconds() == 2 * instance.limit + instance.settle
+
+
+def test_what_a_human_lets_be_sent_is_not_undone_by_a_call_that_fails_late(world):
+    head = under_way(world, "send")
+    unsure(world.hub.parts, head, "the hub ended while it was being sent")
+    settle_unsure(world.hub.store, world.clock.now(), head.id, sent=False)
+    (again,) = rows(world, delivery, delivery.c.id == head.id)
+    with world.hub.store.read() as connection:
+        newer = connection.execute(deliver._HEAD, {"of": again.lane}).one()
+    assert deliver._mark_sending(world.hub.parts, world.hub.instances[head.instance], newer)
+    set_state(world.hub.parts, head, "waiting", "no answer within 30 s")
+    assert states(world, head) == ("sending", "")
 
 
 def _fails(times: int, really: Any, ability: str) -> Any:
