@@ -34,7 +34,15 @@ BOTH = {
     "web.test_web_pages",
 }
 """Run on SQLite and on PostgreSQL."""
-LANES = {"test_after_crashes", "test_endings", "test_given_up", "test_gone", "test_pipeline", "test_pipeline_more"}
+LANES = {
+    "test_after_crashes",
+    "test_endings",
+    "test_given_up",
+    "test_gone",
+    "test_next",
+    "test_pipeline",
+    "test_pipeline_more",
+}
 """Run with lanes as well, as the distributed engine finds its work (tests/lanes.py)."""
 
 
