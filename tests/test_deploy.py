@@ -188,6 +188,13 @@ def test_postgresql_two_workers_and_the_pages() -> None:
         assert OURS[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
 
 
+def test_what_ends_by_itself_is_started_again() -> None:
+    """A worker whose engine has died ends with exit code 1."""
+    assert {OURS[name]["restart"] for name in ("worker", "web")} == {"unless-stopped"}
+    for unit in (u for u in UNITS if "oneshot" not in values(u, "Type")):
+        assert values(unit, "Restart")[0] in ("on-failure", "always"), unit.name
+
+
 def test_paths_ports_and_secrets_agree(tmp_path: Path) -> None:
     hub, mounts = tomllib.loads(HUB), COMPOSE["x-tresse"]["volumes"]
     assert f"data:{hub['hub']['data']}" in mounts
