@@ -17,6 +17,7 @@ from hub.clock import Clock, SystemClock
 from hub.config import Config
 from hub.engine.kinds import Engine, make_engine, teach
 from hub.engine.lock import Lock, lock_of
+from hub.engine.vigil import Vigil
 from hub.flow import Flow
 from hub.http import GuardedSession
 from hub.instances import CLOSING, Instance, Lend
@@ -61,12 +62,14 @@ class Hub:
     answers: Answers
     engine: Engine | None
     """None in a process that only serves pages and takes in."""
+    vigil: Vigil
     _lock: Lock
     _stop: threading.Event = field(repr=False)
     _stopped: bool = False
 
     def start(self) -> None:
-        """Set the engine going, where this process has one."""
+        """Set the engine going, where this process has one; and look whether anybody is at work."""
+        self.vigil.start()
         if self.engine is None:
             return
         self.parts.readers.begin(one.component for one in self.parts.having("Reads"))
@@ -172,7 +175,8 @@ def open_hub(
             interrupted(parts)
         answers = Answers(parts)
         works = make_engine(config, parts, answers, threads) if engine else None
-        return Hub(config, store, clock, registry, instances, broken, key, parts, answers, works, lock, stop)
+        vigil = Vigil(parts, threads)
+        return Hub(config, store, clock, registry, instances, broken, key, parts, answers, works, vigil, lock, stop)
     except BaseException:
         if lock is not None:
             lock.release()

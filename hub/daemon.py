@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from types import FrameType
 
@@ -17,9 +18,15 @@ from waitress import wasyncore
 from hub import log
 from hub.app import Hub, open_hub, open_store
 from hub.config import Config, load
+from hub.engine.vigil import Illness
 from hub.log import logger
 from hub.sdk import ConfigError
 from hub.web import create_app
+
+CARE = 2.0
+"""Seconds between two questions whether the engine is at work."""
+ENDING = 15.0
+"""Seconds that a process whose engine is ill may take to end."""
 
 
 class Web:
@@ -69,7 +76,10 @@ def listen_on(host: str, port: int) -> socket.socket:
 
 
 def run(config: Config, *, pages: bool = True) -> None:
-    """Run until SIGTERM or SIGINT; without `pages`, the engine alone. Raises ConfigError when the hub cannot start."""
+    """Run until SIGTERM or SIGINT; without `pages`, the engine alone. Raises ConfigError when the hub cannot start.
+
+    An engine alone that has been ill for half a minute ends its process with exit code 1.
+    """
     log.configure(config.log.level, config.log.format)
     ended = threading.Event()
 
@@ -89,12 +99,33 @@ def run(config: Config, *, pages: bool = True) -> None:
         web.start()
     told = {"address": config.hub.address} if pages else {}
     logger().info("started", engine=config.engine.kind, instances=len(hub.instances), broken=len(hub.broken), **told)
-    ended.wait()
+    well = _until(ended, hub, serving=pages)
     logger().info("stopping")
+    if not well:
+        last = threading.Timer(ENDING, os._exit, (1,))  # what is ill may hang while it ends
+        last.daemon = True
+        last.start()
     if web is not None:
         web.stop()
     hub.stop()
     logger().info("stopped")
+    if not well:
+        sys.exit(1)
+
+
+def _until(ended: threading.Event, hub: Hub, *, serving: bool) -> bool:
+    """Wait until `ended`; False where the engine is ill for good and nobody else can see it.
+
+    A hub with pages goes on: its /readyz says what is wrong, and what is pushed is still kept.
+    """
+    if serving or hub.engine is None:
+        return ended.wait()
+    illness = Illness(hub.engine, hub.parts)
+    while not ended.wait(CARE):
+        if illness.lasts():
+            logger().error("the engine has stopped working; this process ends, to be started again")
+            return False
+    return True
 
 
 def serve(config: Config, workers: int) -> None:
@@ -135,4 +166,5 @@ def app() -> Flask:
     log.configure(config.log.level, config.log.format)
     hub = open_hub(config, engine=False)
     atexit.register(hub.stop)
+    hub.start()
     return create_app(hub)

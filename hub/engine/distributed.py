@@ -96,7 +96,7 @@ class Distributed:
         """Nothing to do: who writes work wakes its lane."""
 
     def alive(self) -> bool:
-        """Whether both threads are at work and the rows were looked at lately: `/readyz` asks."""
+        """Whether both threads are at work and the rows were looked at lately. `tresse worker` ends when not."""
         fresh = self.parts.clock.monotonic() - self._looked_at < DEAF
         return fresh and all(thread.is_alive() for thread in self._running)
 

@@ -29,6 +29,10 @@ class Troubles:
             logger().error("bug in the engine", at=where, error=type(error).__name__)
         logger().debug("could not go on", at=where, exc_info=error)
 
+    def database_away(self) -> bool:
+        """Whether the database did not answer the last time somebody asked it."""
+        return bool(self._away)
+
     def well(self, where: str) -> None:
         """It worked at `where`."""
         if where not in self._known and where not in self._away:

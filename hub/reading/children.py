@@ -19,6 +19,7 @@ from hub.reading import InProcess, Limits, NoReaderError, Outcome, Tell, Unread
 from hub.reading.blueprint import drawn
 from hub.reading.coding import JUNK, decode, largest, too_large
 from hub.reading.forking import Ended, Zygote
+from hub.reading.limits import FILES, NAMESPACE, SOCKETS
 from hub.reading.lines import LOGGED, MOST, Lines
 from hub.reading.reader import READY
 from hub.reading.wire import TooLargeError, Wire
@@ -64,9 +65,12 @@ class Reader:
             if ended.code == -signal.SIGKILL:  # by nobody we know: it may be built the next time
                 raise NoReaderError from None
             raise UnbuildableError(_how(ended)) from None
-        if answer != READY:
+        word, *given_up = answer.decode("utf-8", "replace").split(",")
+        if word != READY.decode():
             self.end()
-            raise UnbuildableError(answer.decode("utf-8", "replace"))
+            raise UnbuildableError(word)
+        self.given_up = frozenset(given_up)
+        """What it could give up beside the limits: words of hub/reading/limits.py, said before it read anything."""
 
     def read(self, raws: Sequence[Raw]) -> Iterator[Outcome]:
         """One outcome after the other. Raises what `Wire` and `decode` raise, ValueError for too many lines."""
@@ -107,6 +111,8 @@ class Children:
         self._lines: dict[str, Lines] = {}
         self._failing: dict[str, tuple[float, float]] = {}
         """When an instance first and last had no reader, by the monotonic clock."""
+        self._weighed = False
+        """Whether it was looked at what readers can give up here: it is the same for all."""
 
     def begin(self, components: Iterable[Component[Any]]) -> None:
         """Start the zygote with what these need; it gets ready while the hub does."""
@@ -177,6 +183,9 @@ class Children:
             self._drop(name)
         lines = self._lines.setdefault(name, Lines(component.context.log))
         self._readers[name] = fresh = Reader(self.zygote, component, self.limits, lines)
+        if not self._weighed:
+            self._weighed = True
+            _weigh(fresh.given_up)
         return fresh
 
     def _drop(self, name: str) -> None:
@@ -200,6 +209,14 @@ class Children:
             lock.acquire(timeout=1.0)  # whoever reads hears that its reader ended, and lets go
         for name in list(self._readers):
             self._drop(name)
+
+
+def _weigh(given_up: frozenset[str]) -> None:
+    """Say where a reader that a mail took over could do more than it should: the mail is read all the same."""
+    if not given_up & {NAMESPACE, SOCKETS}:
+        logger().warning("readers of what comes in could not give up the network: this system refuses it")
+    if FILES not in given_up:
+        logger().warning("readers of what comes in can read the hub's files: this system has no Landlock")
 
 
 def _how(ended: Ended) -> str:

@@ -17,6 +17,7 @@ from hub.reading.lines import ReaderLog
 from hub.reading.wire import Wire
 
 READY = b"ready"
+"""What a reader says that has built its component; behind it, with commas between, what it could give up."""
 PAGE = 2**31
 """Bytes of a page at most; the hub makes them far smaller."""
 
@@ -37,7 +38,7 @@ def serve(end: socket.socket) -> None:
 def _serve(wire: Wire) -> None:
     blueprint: Blueprint = pickle.loads(wire.receive(PAGE))  # noqa: S301 - from the hub
     limits = blueprint.limits
-    confine(limits, os.getppid())
+    given_up = confine(limits, os.getppid())
     allowance = Allowance(limits.cpu)
     allowance.renew()
     log = ReaderLog(blueprint.level, wire.send)
@@ -46,7 +47,7 @@ def _serve(wire: Wire) -> None:
     except BaseException as error:  # noqa: BLE001 - a constructor may raise anything
         wire.send(type(error).__name__.encode("utf-8", "replace"))
         return
-    wire.send(READY)
+    wire.send(b",".join([READY, *(what.encode() for what in given_up)]))
     while True:
         for raw in pickle.loads(wire.receive(PAGE)):  # noqa: S301 - from the hub
             allowance.renew()

@@ -23,7 +23,10 @@ _LEVELS = {"green": 0, "amber": 1, "red": 2}
 
 @dataclass(frozen=True, eq=False)  # a registry keeps collectors by identity
 class Figures(Collector):
-    """One scrape. `free` is the room on the disk in bytes; None where nobody knows."""
+    """One scrape. `free` is the room on the disk in bytes; None where nobody knows.
+
+    `workers` is how many processes work; None where the engine is embedded.
+    """
 
     now: datetime
     counts: Counts
@@ -33,9 +36,10 @@ class Figures(Collector):
     sources: Sequence[Owned]
     alerts: Mapping[str, int]
     free: int | None
+    workers: int | None
 
     @classmethod
-    def seen(cls, connection: Connection, now: datetime, free: int | None) -> Figures:
+    def seen(cls, connection: Connection, now: datetime, free: int | None, workers: int | None = None) -> Figures:
         """As the database is now."""
         return cls(
             now,
@@ -46,6 +50,7 @@ class Figures(Collector):
             sources_owned(connection, now),
             alerts_by_kind(connection),
             free,
+            workers,
         )
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -68,6 +73,8 @@ class Figures(Collector):
         }
         if self.free is not None:
             plain["disk_free_bytes"] = ("Room on the database's disk", self.free)
+        if self.workers is not None:
+            plain["workers_alive"] = ("Worker processes with a sign of life", self.workers)
         for name, (meaning, value) in plain.items():
             yield GaugeMetricFamily(f"tresse_{name}", meaning, value=value)
         states = {(state,): count for state, count in self.counts.deliveries.items()}

@@ -12,8 +12,10 @@ from ipaddress import ip_address
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client import generate_latest
 from prometheus_client.registry import CollectorRegistry
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from hub.engine.vigil import workers_alive
 from hub.store.base import to_ms
 from hub.store.health import note
 from hub.store.session import Store, upsert
@@ -32,7 +34,10 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """The database can be written, and the engine is at work where this process has one."""
+    """The database can be written, and the engine is at work where this process has one.
+
+    Beside workers (`tresse web`) it is ready without any: what is sent is kept. How many live is in `/metrics`.
+    """
     checks = {"database": _writable(here.hub().store), "engine": _engine()}
     ready = all(state == "ok" for state in checks.values())
     return jsonify(status="ok" if ready else "unready", checks=checks), 200 if ready else 503
@@ -65,8 +70,13 @@ def metrics() -> Response:
         return Response(sentence, 403, content_type="text/plain; charset=utf-8")
     registry = CollectorRegistry()
     with here.reading() as connection:
-        registry.register(Figures.seen(connection, here.now(), _room()))
+        registry.register(Figures.seen(connection, here.now(), _room(), _workers(connection)))
     return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _workers(connection: Connection) -> int | None:
+    """Worker processes that live; None where the engine is embedded."""
+    return workers_alive(connection) if here.hub().config.engine.kind == "distributed" else None
 
 
 def _room() -> int | None:

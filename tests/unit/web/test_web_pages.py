@@ -66,6 +66,8 @@ def test_stored_sentences_speak_the_readers_language(inside: FlaskClient, page: 
         ("readers", "No process can be started to read what comes in: it waits.", ("lire ce qui arrive", "Vérifiez la mémoire")),
         ("readers:host-2", "On the host host-2 no process can be started to read what comes in.",
          ("Sur la machine host-2, aucun", "Vérifiez la mémoire")),
+        ("no-worker", "No worker has given a sign of life for a minute: what comes in is kept, and waits.",
+         ("signe de vie depuis une minute", "Lancez un worker")),
     ],
 )  # fmt: skip
 def test_an_alert_says_what_to_do(
