@@ -217,7 +217,9 @@ def _can_look(instance: Instance) -> bool:
 
 def _look(instance: Instance, head: sa.Row[Any]) -> str | None:
     """Was it done already? Asked only where an earlier try may have got through."""
-    if not _can_look(instance) or (head.state != "sending" and head.started_at is None):
+    # What a human let be sent counts as not begun (hub/pipeline/replay.py).
+    begun = head.state == "sending" or (head.attempts and head.started_at is not None)
+    if not _can_look(instance) or not begun:
         return None
     assert isinstance(instance.component, Finds)
     try:

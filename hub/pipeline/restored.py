@@ -89,7 +89,7 @@ def _guard(
     connection: Connection, rows: Collection[sa.Row[Any]], searchable: Collection[str], now: datetime
 ) -> tuple[int, int]:
     blind = [r for r in rows if r.instance not in searchable]
-    others = [r.id for r in rows if r.instance in searchable and r.started_at is None]
+    others = [r.id for r in rows if r.instance in searchable and not (r.attempts and r.started_at)]
     for row in blind:
         mark_unsure(connection, row, "it may have been sent before the restore", now)
     if others:  # who has tried before looks before it writes
