@@ -22,10 +22,11 @@ from hub.clock import Clock
 from hub.config import Section
 from hub.http import GuardedSession
 from hub.log import place
-from hub.pace import Pace
+from hub.pace import NoTurn, Pace, TooSoon, TurnUnknown
 from hub.sdk import Component, ConfigError, Rejected, Unavailable, abilities_of
 from hub.sides import IN, OUT, Sides
-from hub.store import ILL, Store
+from hub.store import Store
+from hub.store.sides import Said
 from hub.threads import Executor
 
 T = TypeVar("T")
@@ -38,10 +39,6 @@ CLOSING = 1.0
 
 class Bug(Exception):
     """A component raised something that is not one of the four words."""
-
-
-class TooSoon(Unavailable):
-    """Its rate limit says "later". Nothing is wrong over there, and nobody was called."""
 
 
 class Instance:
@@ -61,7 +58,12 @@ class Instance:
         self.sides = Sides(section.id, lend.store, lend.clock, lend.random)
         self.pace = pace or Pace(section.id, lend.store, lend.clock, lend.stop, section.options.spacing)
         self.paused = False
-        """An admin's word: nothing comes in by itself and nothing goes out (set from the rows by the engine)."""
+        """An admin's word: nothing comes in by itself and nothing goes out (set from the rows: `adopt`)."""
+
+    def adopt(self, said: Said) -> None:
+        """What was decided or heard elsewhere: by an admin, by another process."""
+        self.paused = said.paused
+        self.pace.adopt(said.heeds_until)
 
     def has(self, ability: str) -> bool:
         """Whether the component has `ability` (a name from hub.sdk.ABILITIES)."""
@@ -69,8 +71,8 @@ class Instance:
 
     @property
     def limit(self) -> float:
-        """Seconds a call may take."""
-        return self.options.timeout or CALL_LIMIT
+        """Seconds a call may take; where its limit spaces requests far apart, as long as a few of them need."""
+        return self.options.timeout or max(CALL_LIMIT, self.pace.call)
 
     @property
     def settle(self) -> float:
@@ -100,17 +102,32 @@ class Instance:
         Raises TooSoon where its limit leaves no turn within the call's own time.
         """
         if once and once in self._under_way:
+            self._nobody_called(judged=judged)
             raise Unavailable("an earlier call for the same thing has not ended", maybe_done=True)
         if self._hung >= self._calls.size:
             stuck = Unavailable("every thread of this instance is stuck in a call that does not return")
             self._judge(stuck, judged=judged)
             raise stuck
         limit = timeout or self.limit
-        if judged and (wait := self._take_turn(limit)) > 0:
-            raise TooSoon("too many calls for its limit", retry_after=wait)
-        future = self._calls.submit(self.pace.paid(function) if judged else function, *args)
+        work = self.pace.paid(function, limit) if judged else function
+        end = self._lend.clock.monotonic() + limit
+        while True:
+            try:
+                result = self._result(self._calls.submit(work, *args), limit, once, judged=judged)
+            except TooSoon as early:
+                # Meanwhile it keeps no thread: what is pushed needs no turn, and must not wait behind it.
+                if not self.pace.waits(early.retry_after or 0.0, end):
+                    self._nobody_called(judged=judged)
+                    raise
+            else:
+                if judged:
+                    self.succeeded()
+                return result
+
+    def _result(self, future: Future[T], limit: float, once: str, *, judged: bool) -> T:
+        """What a call returns or raises, within `limit` seconds, and what that says about the far side."""
         try:
-            result = future.result(limit)
+            return future.result(limit)
         except TimeoutError as error:
             if future.done() and not future.cancelled():  # the component's own TimeoutError
                 away = Unavailable(str(error) or "timed out", maybe_done=True)
@@ -123,14 +140,16 @@ class Instance:
             raise away from error
         except KeyboardInterrupt:
             raise
+        except TooSoon:
+            raise
+        except TurnUnknown as error:
+            self._nobody_called(judged=judged)
+            raise error.ill from None
         except BaseException as error:  # also sys.exit() and panics of extensions: they must not end our thread
             self._judge(error, judged=judged)
             if isinstance(error, ConfigError | Unavailable | Rejected):
                 raise
             raise Bug(f"{type(error).__name__} in {self.component.name}") from error
-        if judged:
-            self.succeeded()
-        return result
 
     def _count_hung(self, future: Future[Any], once: str) -> None:
         def back(_: Future[Any]) -> None:
@@ -160,13 +179,10 @@ class Instance:
         """Whether a call makes no sense now; for those who only want to know."""
         return self.paused or self.sides.waits(side)
 
-    def _take_turn(self, limit: float) -> float:
-        """As `Pace.take`; where the database does not say whose turn it is, nobody is called."""
-        try:
-            return self.pace.take(limit)
-        except ILL:
+    def _nobody_called(self, *, judged: bool) -> None:
+        """If this was the circuit's probe, another one may try."""
+        if judged:
             self.give_back()
-            raise
 
     def give_back(self, side: str = OUT) -> None:
         """The caller was told "ready" and called nobody: somebody else may."""
@@ -185,7 +201,7 @@ class Instance:
 
     def failed(self, error: BaseException, side: str = OUT) -> None:
         """Note what a call ran into. Rejected is an answer like any other."""
-        if isinstance(error, TooSoon):
+        if isinstance(error, TooSoon | NoTurn):
             self.give_back(side)
         elif isinstance(error, Rejected):
             self.succeeded(side)

@@ -13,7 +13,7 @@ from hub.pace import Pace
 from hub.registry import Registry
 from hub.sdk import ConfigError, Context, Settings
 from hub.store.secrets import SecretState
-from hub.store.sides import all_sides, begin_sides
+from hub.store.sides import Said, all_said, all_sides, begin_sides
 
 MAKE_LIMIT = 15.0
 """Seconds all constructors together may take; whoever is later counts as broken."""
@@ -82,6 +82,7 @@ def _keep_broken(lend: Lend, broken: Mapping[str, str], made: Mapping[str, Insta
     now = lend.clock.now()
     with lend.store.write() as connection:
         begin_sides(connection, set(made), dict(broken), now)
-        rows = all_sides(connection)
+        rows, said = all_sides(connection), all_said(connection)
     for name, instance in made.items():
         instance.sides.adopt(rows.get(name, {}))
+        instance.adopt(said.get(name, Said()))

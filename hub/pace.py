@@ -7,31 +7,50 @@ bursts: a limit of ten a second is one each tenth of a second, and a twentieth m
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from hub.clock import Clock
 from hub.sdk import Unavailable
-from hub.store import Store, upsert
+from hub.store import ILL, Store, upsert
 from hub.store.health import instance
 
 T = TypeVar("T")
 
 SURE = 1.05
 """How much wider than the limit calls are spaced: they may reach the far side a little closer than they left."""
-PATIENCE = 10.0
-"""Seconds a request inside a call waits for its turn; then the call is tried again later."""
+PATIENCE, TURNS = 10.0, 3
+"""Seconds a request inside a call waits for its turn at most, or so many turns where these are further apart."""
+CALL = 6
+"""Turns that a call has time for at least, so that one of several requests comes to its end."""
 LITTLE = 0.1
 """Below this share of what is allowed, what remains is spread over the rest of the time."""
 _EPOCHS = 1e9
 """A larger number of seconds is a time since 1970."""
 LONGEST = 3600.0
 """Seconds a far side's word is believed, at most."""
+
+
+class TooSoon(Unavailable):
+    """Its rate limit says "later". Nothing is wrong over there, and nobody was called."""
+
+
+class TurnUnknown(Exception):
+    """Our own database does not say whose turn it is, for it is `ill`: nobody was called."""
+
+    def __init__(self, ill: BaseException) -> None:
+        super().__init__(type(ill).__name__)
+        self.ill = ill
+
+
+class NoTurn(Unavailable):
+    """Its limit leaves no turn for one more request of a call. Nothing is wrong over there."""
 
 
 class Stop(Protocol):
@@ -47,13 +66,26 @@ class Pace:
     def __init__(self, name: str, store: Store, clock: Clock, stop: Any, spacing: float | None) -> None:
         self._name, self._store, self._clock, self._stop = name, store, clock, stop
         self._spacing = spacing * SURE if spacing else None
-        self._told = False
+        self._lock = threading.Lock()
+        self._heeds: datetime | None = None
+        """Until when the far side's word holds, as far as this process knows: so long it looks at the row."""
         self._paid = threading.local()
 
     @property
     def active(self) -> bool:
         """Whether calls are counted at all."""
-        return self._told or self._spacing is not None
+        return self._spacing is not None or (self._heeds is not None and self._clock.now() < self._heeds)
+
+    @property
+    def call(self) -> float:
+        """Seconds that a call needs at least, for its requests to have their turns; 0 without an admin's limit."""
+        return CALL * (self._spacing or 0.0)
+
+    def adopt(self, until: datetime | None) -> None:
+        """The row holds a word of the far side until then, whichever process heard it."""
+        with self._lock:
+            if until is not None and (self._heeds is None or until > self._heeds):
+                self._heeds = until
 
     def far_off(self) -> float:
         """Seconds until the next turn, as the rows say now; takes none."""
@@ -65,26 +97,30 @@ class Pace:
 
     def take(self, patience: float) -> float:
         """Wait for a turn, `patience` seconds at most. 0.0: call now; else come again after so many seconds."""
-        if not self.active:
-            return 0.0
         end = self._clock.monotonic() + patience
-        while (wait := self._try()) > 0:
-            if self._clock.monotonic() + wait > end or self._clock.wait(self._stop, wait):
+        while (wait := self.turn()) > 0:
+            if not self.waits(wait, end):
                 return wait
         return 0.0
 
-    def _try(self) -> float:
-        now = self._clock.now()
+    def waits(self, seconds: float, end: float) -> bool:
+        """Wait so long; False, at once, where that is after `end` (monotonic), or when the hub stops."""
+        return self._clock.monotonic() + seconds <= end and not self._clock.wait(self._stop, seconds)
+
+    def turn(self) -> float:
+        """Take the turn, should it be now. 0.0: call at once; else it comes in so many seconds, or later."""
+        if not self.active:
+            return 0.0
         with self._store.write() as connection:
             mine = sa.select(instance).where(instance.c.id == self._name).with_for_update()
             row = connection.execute(mine).one_or_none()
             if row is None:  # nothing was locked: whoever writes the row first is first
                 connection.execute(upsert(connection, instance).values(id=self._name).on_conflict_do_nothing())
                 row = connection.execute(mine).one_or_none()
+            now = self._clock.now()  # only now nobody else can: to get here may have taken long
             if row is not None and row.next_at is not None and row.next_at > now:
                 return float((row.next_at - now).total_seconds())
             told = row.spacing / 1000 if row and row.spacing and row.spacing_until and row.spacing_until > now else 0.0
-            self._told = bool(told)
             spacing = max(self._spacing or 0.0, told)
             if spacing:
                 self._write(connection, {"next_at": now + timedelta(seconds=spacing)})
@@ -92,28 +128,49 @@ class Pace:
 
     def _write(self, connection: sa.Connection, values: dict[str, Any]) -> None:
         insert = upsert(connection, instance).values(id=self._name, **values)
-        connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=values))
+        new: dict[str, Any] = dict(values)
+        if "next_at" in values:  # a short word, or one that comes late, does not undo a longer one
+            said = insert.excluded.next_at
+            new["next_at"] = sa.case((instance.c.next_at > said, instance.c.next_at), else_=said)
+        connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=new))
 
     # -- requests inside a call ------------------------------------------------------------------
 
-    def paid(self, function: Callable[..., T]) -> Callable[..., T]:
-        """`function` with its first request paid for: the call itself took a turn."""
+    def paid(self, function: Callable[..., T], limit: float) -> Callable[..., T]:
+        """`function` on its turn, which is its first request's. `limit` are the seconds that the call has.
+
+        For the call's own thread: a turn taken while all threads are busy would wait, and leave with the next one.
+        Raises TooSoon where its turn is not now, TurnUnknown where nobody knows.
+        """
 
         def called(*args: Any) -> T:
-            self._paid.left = 1
-            return function(*args)
+            try:
+                wait = self.turn()
+            except ILL as error:
+                raise TurnUnknown(error) from error
+            if wait > 0:
+                raise TooSoon("too many calls for its limit", retry_after=wait)
+            mine = self._paid
+            mine.left, mine.sent, mine.end = 1, False, self._clock.monotonic() + limit
+            try:
+                return function(*args)
+            finally:
+                mine.left, mine.sent, mine.end = 0, False, math.inf
 
         return called
 
     def before_request(self) -> None:
-        """Each request after a call's first takes a turn of its own. Raises Unavailable when that is too far off."""
-        if not self.active:
-            return
-        left = getattr(self._paid, "left", 0)
-        if left:
-            self._paid.left = left - 1
-        elif (wait := self.take(PATIENCE)) > 0:
-            raise Unavailable("too many calls for its limit; tried again later", retry_after=wait)
+        """Each request after a call's first takes a turn of its own. Raises NoTurn when that is too far off."""
+        mine = self._paid
+        if getattr(mine, "left", 0):
+            mine.left -= 1
+        elif self.active:
+            time_left = getattr(mine, "end", math.inf) - self._clock.monotonic()
+            wait = self.take(min(time_left, max(PATIENCE, TURNS * (self._spacing or 0.0))))
+            if wait > 0:  # what was sent before it in this call may be the whole effect
+                sent = getattr(mine, "sent", False)
+                raise NoTurn("too many calls for its limit; tried again later", retry_after=wait, maybe_done=sent)
+        mine.sent = True
 
     def after_request(self, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer: nothing remains until then, or little, to be spread."""
@@ -122,13 +179,9 @@ class Pace:
         if heard is None:
             return
         wait, spacing = heard
-        self._told = True
-        values: dict[str, Any] = {}
-        if not spacing:
-            values["next_at"] = now + timedelta(seconds=wait)
-        else:
-            until = now + timedelta(seconds=wait)
-            values |= {"spacing": int(spacing * 1000), "spacing_until": until}
+        until = now + timedelta(seconds=wait)
+        self.adopt(until)
+        values = {"spacing": int(spacing * 1000), "spacing_until": until} if spacing else {"next_at": until}
         with self._store.write() as connection:
             self._write(connection, values)
 

@@ -12,7 +12,7 @@ from hub.engine.draining import Draining
 from hub.engine.embedded import Embedded
 from hub.pipeline.settle import broken_off
 from hub.store.lanes import OUT, PLANNING, READING, lane, open_lanes, take_due
-from hub.store.sides import paused
+from hub.store.sides import Said, all_said
 
 
 class NoJobs:
@@ -41,9 +41,9 @@ class Lanes(Embedded):
     def look(self) -> bool:
         parts = self.parts
         with parts.store.read() as connection:
-            now_paused = paused(connection)
+            said = all_said(connection)
         for one in parts.instances.values():
-            one.paused = one.id in now_paused
+            one.adopt(said.get(one.id, Said()))
         self._gone.look()
         queues = [READING, PLANNING, *(i.id for i in parts.instances.values() if not i.waits())]
         with parts.store.write() as connection:

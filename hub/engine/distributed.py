@@ -37,7 +37,7 @@ from hub.pipeline.read import tell_readers
 from hub.pipeline.suggest import Answers
 from hub.store.base import from_ms
 from hub.store.lanes import PLANNING, READING, take_due
-from hub.store.sides import all_sides, paused
+from hub.store.sides import Said, all_said, all_sides
 from hub.threads import Executor
 
 LOOK = 1.0
@@ -215,10 +215,10 @@ class Distributed:
     def _see_instances(self) -> None:
         """What other processes found out about the far sides, and what admins decided."""
         with self.parts.store.read() as connection:
-            sides, now_paused = all_sides(connection), paused(connection)
+            sides, said = all_sides(connection), all_said(connection)
         for instance in self.parts.instances.values():
             instance.sides.adopt(sides.get(instance.id, {}))
-            instance.paused = instance.id in now_paused
+            instance.adopt(said.get(instance.id, Said()))
 
     def _free_left(self) -> None:
         for _ in range(len(self._left)):

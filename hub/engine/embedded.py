@@ -26,7 +26,7 @@ from hub.pipeline.record import record_page
 from hub.pipeline.suggest import Answers
 from hub.pipeline.waiting import instances_to_read
 from hub.store.intake import step
-from hub.store.sides import paused
+from hub.store.sides import Said, all_said
 from hub.threads import Executor
 
 LOOK = 0.5
@@ -119,7 +119,7 @@ class Embedded:
         """One look at the rows; True when a page was recorded, so that the next look comes at once."""
         self.parts.room.left()  # so that its alert comes and goes where nothing is polled or pushed
         tell_readers(self.parts)
-        self._see_pauses()
+        self._see_instances()
         self._gone.look()
         worked = 0
         for name in instances_to_read(self.parts):
@@ -129,11 +129,12 @@ class Embedded:
         self._telling.look()
         return worked > 0
 
-    def _see_pauses(self) -> None:
+    def _see_instances(self) -> None:
+        """What admins decided, and how fast the far sides may be called: other processes write these rows too."""
         with self.parts.store.read() as connection:
-            now_paused = paused(connection)
+            said = all_said(connection)
         for instance in self.parts.instances.values():
-            instance.paused = instance.id in now_paused
+            instance.adopt(said.get(instance.id, Said()))
 
     def _start_plans(self) -> None:
         with self._lock:

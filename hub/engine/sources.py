@@ -138,6 +138,7 @@ class Source:
             return False
         try:
             if not self._each(turn, listening=listening):
+                self.instance.give_back(IN)  # it may have been the probe, and found out nothing
                 return False
         except Overtaken:
             self.instance.give_back(IN)
@@ -152,9 +153,11 @@ class Source:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - the four words and bugs alike become the instance's health
-            if self._turns == turn.number:
-                self.instance.failed(error, IN)
-                self.again(self.parts.now() + timedelta(seconds=self._until_retry()))
+            if self._turns != turn.number:
+                self.instance.give_back(IN)  # no say any more, and so no outcome that would end a probe
+                return False
+            self.instance.failed(error, IN)
+            self.again(self.parts.now() + timedelta(seconds=self._until_retry()))
             return False
         self.instance.succeeded(IN)
         return True

@@ -17,7 +17,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hub.instances import Bug, Instance, TooSoon
+from hub.instances import Bug, Instance
+from hub.pace import TooSoon
 from hub.pipeline.call import call_ability, effect_of
 from hub.pipeline.parts import Parts
 from hub.pipeline.replies import withdraw_acknowledgement

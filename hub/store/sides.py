@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -98,10 +98,22 @@ def forget_instance(connection: Connection, name: str, now: datetime) -> None:
     drop_note(connection, f"{_KNOWN}{name}")
 
 
-def paused(connection: Connection) -> dict[str, datetime]:
-    """The instances that are paused, and since when."""
-    rows = connection.execute(sa.select(instance.c.id, instance.c.paused_at).where(instance.c.paused_at.is_not(None)))
-    return dict(rows.all())
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What stands about an instance beside its circuits."""
+
+    paused: bool = False
+    heeds_until: datetime | None = None
+    """Until when a word about how fast it may be called holds (hub/pace.py)."""
+
+
+def all_said(connection: Connection) -> dict[str, Said]:
+    """What is decided about every instance that anything is decided about."""
+    columns = instance.c.id, instance.c.paused_at, instance.c.next_at, instance.c.spacing_until
+    return {
+        name: Said(paused_at is not None, max((at for at in until if at is not None), default=None))
+        for name, paused_at, *until in connection.execute(sa.select(*columns))
+    }
 
 
 def set_paused(connection: Connection, name: str, by: str, at: datetime | None) -> bool:

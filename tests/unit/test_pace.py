@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from hub.clock import SystemClock
 from hub.config.model import SectionOptions
-from hub.pace import Pace, listen
+from hub.instances import Lend
+from hub.pace import NoTurn, Pace, TooSoon, listen
 from hub.pipeline.deliver import PATIENCE
 from hub.sdk import Unavailable
 from hub.store.cases import delivery
+from hub.store.sides import all_said
+from hub.threads import Threads
 from tests.unit.braid import open_store
-from tests.world import ToldClock, World
+from tests.world import CONFIG, ToldClock, World
 
 NOW = 1_764_000_000.0
 
@@ -93,16 +101,145 @@ def test_a_calls_first_request_is_paid_with_the_call(tmp_path):
     store, clock = open_store(tmp_path), ToldClock()
     pace = Pace("desk", store, clock, threading.Event(), 1.0)
     began = clock.now()
-    assert pace.take(5) == 0.0
 
     def call() -> None:
         pace.before_request()
         assert clock.now() == began
         pace.before_request()  # a second one in the same call takes a turn of its own
 
-    pace.paid(call)()
+    pace.paid(call, 30.0)()
     assert (clock.now() - began).total_seconds() == pytest.approx(1.05)
     store.close()
+
+
+def turns(pace: Pace, clock: ToldClock, count: int, said: dict[str, str]) -> list[float]:
+    """When calls leave, each of them answered 429 with `said`; in seconds from the first."""
+    began, left = clock.now(), []
+    for _ in range(count):
+        assert pace.take(1e6) == 0.0
+        left.append((clock.now() - began).total_seconds())
+        pace.after_request(429, said)
+    return left
+
+
+def test_what_the_far_side_says_never_makes_it_quicker(tmp_path):
+    """Neither than the admin's limit, nor than what it said before: answers come in any order."""
+    store, clock, stop = open_store(tmp_path), ToldClock(), threading.Event()
+    assert turns(Pace("slow", store, clock, stop, 60.0), clock, 3, {"Retry-After": "1"}) == pytest.approx([0, 63, 126])
+    pace = Pace("desk", store, clock, stop, None)
+    for after in ("600", "1"):
+        pace.after_request(429, {"Retry-After": after})
+    assert pace.far_off() == pytest.approx(600)
+    store.close()
+
+
+def test_what_one_process_heard_holds_in_the_others_and_after_a_restart(tmp_path):
+    world = World(tmp_path)
+    world.hub.instances["desk"].pace.after_request(200, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "600"})
+    other = Pace("desk", world.hub.store, world.clock, threading.Event(), None)
+    assert not other.active
+    with world.hub.store.read() as connection:
+        other.adopt(all_said(connection)["desk"].heeds_until)
+    assert other.take(5) == pytest.approx(600)
+    world.restart()
+    assert world.hub.instances["desk"].pace.take(5) == pytest.approx(600, abs=5)
+    world.mail(text="Bonjour, où est ma commande ?")
+    world.go(3)
+    assert world.far.tickets == {}
+    world.hub.stop()
+
+
+def test_who_stands_in_line_for_the_row_reads_the_clock_behind_it(tmp_path, monkeypatch):
+    store, clock = open_store(tmp_path), ToldClock()
+    pace, late, write = Pace("desk", store, clock, threading.Event(), 1.0), [5.0], store.write
+
+    @contextmanager
+    def slow(**how: Any) -> Iterator[Any]:
+        with write(**how) as connection:
+            clock.at += timedelta(seconds=late.pop() if late else 0)
+            yield connection
+
+    monkeypatch.setattr(store, "write", slow)
+    began, left = clock.now(), []
+    for _ in range(3):
+        assert pace.take(30) == 0.0
+        left.append((clock.now() - began).total_seconds())
+    assert left == pytest.approx([5.0, 6.05, 7.1])
+    store.close()
+
+
+def test_a_call_that_waits_for_a_thread_has_no_turn_yet(tmp_path):
+    """Else turns pile up while all threads are busy, and the calls leave together."""
+    world, left = World(tmp_path, CONFIG.replace('use = "files"', 'use = "files"\ncalls = "10/s"')), []
+    files = world.hub.instances["files"]
+    files._calls, files._lend, began = Threads("files-call", 2), real(files._lend), time.monotonic()
+    files.pace = Pace("files", world.hub.store, SystemClock(), threading.Event(), 0.1)
+
+    def call() -> None:
+        left.append(time.monotonic())
+        if len(left) <= 2:
+            time.sleep(max(0.0, began + 1.0 - time.monotonic()))  # slow for a second, and quick from then on
+
+    callers = [threading.Thread(target=files.call, args=(call,)) for _ in range(10)]
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join(30)
+    assert len(left) == 10
+    quick = sorted(left)[2:]
+    assert quick[-1] - quick[0] >= 7 * 0.1
+    world.hub.stop()
+
+
+def real(lend: Lend) -> Lend:
+    return replace(lend, clock=SystemClock())
+
+
+@pytest.mark.parametrize("spacing", [12.0, 60.0])
+def test_a_call_of_several_requests_comes_to_its_end_under_a_slow_limit(tmp_path, spacing):
+    store, clock = open_store(tmp_path), ToldClock()
+    pace, began = Pace("desk", store, clock, threading.Event(), spacing), clock.now()
+
+    def call() -> str:
+        for _ in range(3):
+            pace.before_request()
+        return "done"
+
+    assert pace.paid(call, max(30.0, pace.call))() == "done"
+    assert (clock.now() - began).total_seconds() == pytest.approx(2 * 1.05 * spacing)
+    store.close()
+
+
+def test_a_call_whose_next_request_has_no_turn_says_that_it_may_be_done(tmp_path):
+    """And the far side is well. Where nothing was sent, nothing can be done."""
+    world = World(tmp_path, CONFIG.replace('use = "desk"', 'use = "desk"\ncalls = "1/min"\ntimeout = "5s"'))
+    desk = world.hub.instances["desk"]
+
+    def call() -> None:
+        desk.pace.before_request()
+        desk.pace.before_request()
+
+    with pytest.raises(NoTurn) as caught:
+        desk.call(call)
+    assert caught.value.maybe_done
+    with pytest.raises(TooSoon) as early:
+        desk.call(call)
+    assert not early.value.maybe_done
+    assert desk.health.state == "green"
+    world.hub.stop()
+
+
+def test_a_probe_without_a_turn_keeps_nobody_away(tmp_path):
+    world = World(tmp_path, CONFIG.replace('use = "files"', 'use = "files"\ncalls = "1/min"\ntimeout = "5s"'))
+    files = world.hub.instances["files"]
+    files.failed(Unavailable("gone"))
+    world.clock.at = files.retry_at() + timedelta(seconds=1)
+    assert files.pace.take(0) == 0.0  # somebody's second request
+    assert files.ready()
+    with pytest.raises(TooSoon):
+        files.call(lambda: None)
+    assert files.ready()
+    world.hub.stop()
 
 
 def test_a_lane_waits_as_long_as_the_limit_says_and_it_is_no_attempt(tmp_path):
