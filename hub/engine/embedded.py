@@ -154,7 +154,7 @@ class Embedded:
             groups.setdefault(key, []).append(row)
         for key, some in groups.items():
             behind = all(row.turn_at > now for row in some)
-            self._submit(self._planners, key, self._plan, sorted(row.raw_id for row in some), behind=behind)
+            self._submit(self._planners, key, self._plan, [row.raw_id for row in some], behind=behind)
 
     def _floods(self, kind: str, left: int) -> int:
         """How many tasks of this kind a flood may have besides those under way: while others are about, one at all."""

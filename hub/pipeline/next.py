@@ -16,7 +16,7 @@ from hub.pipeline.suggest import Answers
 from hub.pipeline.unread import tell_kept
 from hub.store import ILL
 from hub.store.base import At
-from hub.store.intake import message, step
+from hub.store.intake import step
 
 TRIES = 5
 """How often a message that our own code or a plugin stumbles over is planned before it is set aside."""
@@ -65,23 +65,25 @@ def _turns(
 
 
 def _of_cases(connection: Connection, now: datetime, cases: Collection[int]) -> dict[int, list[Any]]:
-    """What is to be planned of each case, from its oldest raw on, up to one that failed and waits."""
+    """What is to be planned of each case, in the order of its messages, up to one that failed and waits."""
     first, oldest = _not_yet(connection, now, cases), _oldest_of(connection, now, cases)
-    return {case: [row for row in oldest[case] if row.raw_id <= first.get(case, row.raw_id)] for case in cases}
+    return {case: [row for row in oldest[case] if row.place <= first.get(case, row.place)] for case in cases}
 
 
 def _oldest_of(connection: Connection, now: datetime, cases: Collection[int]) -> dict[int, list[Any]]:
-    """What is due of each case, from its oldest raw on: whichever of them brought the case here.
+    """What is due of each case, from its oldest message on: whichever of them brought the case here.
 
-    The order of due times is not that of the raws, for what failed is due again later than what came after it.
+    That is not the order of due times, for what failed is due again later than what came after it, nor that of the
+    raws: what came in first on one channel may be recorded after another channel's.
     """
     of = _steps_of(cases)
-    place = sa.func.row_number().over(partition_by=of.c.case_id, order_by=of.c.raw_id).label("place")
-    due = sa.select(of.c.raw_id, of.c.case_id, of.c.turn_at, place).where(*_waits(of), of.c.due_at <= now)
-    placed = due.subquery("of_cases_placed")
+    order = of.c.place, of.c.raw_id
+    nth = sa.func.row_number().over(partition_by=of.c.case_id, order_by=order).label("nth")
+    columns = of.c.raw_id, of.c.case_id, of.c.turn_at, of.c.place, nth
+    placed = sa.select(*columns).where(*_waits(of), of.c.due_at <= now).subquery("of_cases_placed")
     most = max(1, MORE // len(cases))
     found: dict[int, list[Any]] = {case: [] for case in cases}
-    for row in connection.execute(sa.select(placed).where(placed.c.place <= most).order_by(placed.c.raw_id)):
+    for row in connection.execute(sa.select(placed).where(placed.c.nth <= most).order_by(placed.c.nth)):
         found[row.case_id].append(row)
     return found
 
@@ -91,7 +93,7 @@ _waiting = (
     sa.select(step.c.raw_id, step.c.due_at)
     .where(step.c.state == "waiting", step.c.stage == "plan")
     .where(sa.or_(step.c.due_at <= sa.bindparam("now", type_=At), step.c.late == 0))
-    .order_by(step.c.raw_id)
+    .order_by(step.c.place, step.c.raw_id)
     .limit(sa.bindparam("most"))
 )
 _OF_CASE = _waiting.where(step.c.case_id == sa.bindparam("of"))
@@ -113,13 +115,13 @@ def due_in_lane(connection: Connection, now: datetime, lane: str, limit: int) ->
 
 
 def _not_yet(connection: Connection, now: datetime, cases: Collection[int]) -> dict[int | None, int]:
-    """By case, its oldest raw that is planned for the first time and not due yet.
+    """By case, the place of its oldest message that is planned for the first time and not due yet.
 
     It failed and waits, or the clock was set back. What the customer said later must not overtake it.
     """
     of = _steps_of(cases)
     ahead = (
-        sa.select(of.c.case_id, sa.func.min(of.c.raw_id))
+        sa.select(of.c.case_id, sa.func.min(of.c.place))
         .where(*_waits(of), of.c.due_at > now, of.c.late == 0)
         .group_by(of.c.case_id)
     )
@@ -141,8 +143,8 @@ def _waits(steps: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def plan_raws(parts: Parts, answers: Answers, raw_ids: Sequence[int]) -> None:
-    """Plan the raws of one case as they stand on it, until one fails: what comes after it waits with it."""
-    for raw_id in _as_said(parts, raw_ids):
+    """Plan the raws of one case, in the order given, until one fails: what comes after it waits with it."""
+    for raw_id in raw_ids:
         if parts.stop.is_set():
             return
         try:
@@ -156,16 +158,6 @@ def plan_raws(parts: Parts, answers: Answers, raw_ids: Sequence[int]) -> None:
             logger().debug("could not plan", exc_info=True)
             _set_aside(parts, raw_id, type(error).__name__)
             return
-
-
-def _as_said(parts: Parts, raw_ids: Sequence[int]) -> list[int]:
-    """In the order of their messages: what came in first on one channel may be recorded after another channel's."""
-    if len(raw_ids) < 2:
-        return list(raw_ids)
-    first = sa.select(message.c.raw_id, sa.func.min(message.c.id)).where(message.c.raw_id.in_(raw_ids))
-    with parts.store.read() as connection:
-        places = dict(connection.execute(first.group_by(message.c.raw_id)).all())
-    return sorted(raw_ids, key=lambda raw_id: (places.get(raw_id, 0), raw_id))
 
 
 def _set_aside(parts: Parts, raw_id: int, reason: str) -> None:

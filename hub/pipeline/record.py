@@ -204,10 +204,12 @@ def _next_steps(
     onward: dict[int, int | None] = {h.item.raw_id: None for h in page.happened}
     onward |= {one.item.raw_id: one.case_id for one in kept}
     if onward:
+        first = sa.select(sa.func.min(message.c.id)).where(message.c.raw_id == sa.bindparam("which")).scalar_subquery()
+        place = sa.func.coalesce(first, 0)
         connection.execute(
             sa.update(step)
             .where(step.c.raw_id == sa.bindparam("which"))
-            .values(stage="plan", case_id=sa.bindparam("of_case"), attempts=0, due_at=now, reason=""),
+            .values(stage="plan", case_id=sa.bindparam("of_case"), place=place, attempts=0, due_at=now, reason=""),
             [{"which": raw_id, "of_case": case_id} for raw_id, case_id in onward.items()],
         )
     gone = [raw_id for raw_id in through if raw_id not in onward]

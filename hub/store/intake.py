@@ -33,6 +33,7 @@ step = sa.Table(
     sa.Column("turn_at", At, nullable=False, server_default="0"),  # whose turn it is among what is due (hub/flow.py)
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("late", sa.Integer, nullable=False, server_default="0"),  # looks since facts were missing
+    sa.Column("place", Id, nullable=False, server_default="0"),  # in its case: the number of its first message
     sa.Index("ix_step_state_stage_due_at", "state", "stage", "due_at", "raw_id"),
     sa.Index("ix_step_state_stage_instance", "state", "stage", "instance", "raw_id"),
     # PostgreSQL's lanes ask by case (hub/store/lanes.py).

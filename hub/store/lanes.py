@@ -119,11 +119,11 @@ _NEXT_READ = _first_step.where(step.c.stage == READ, step.c.instance == _of)
 _of_case = step.c.stage == PLAN, step.c.case_id == _of
 # What failed and waits keeps what came after it (hub/pipeline/next.py), however long that has been due.
 _failed = (
-    sa.select(sa.func.min(step.c.raw_id))
+    sa.select(sa.func.min(step.c.place))
     .where(step.c.state == "waiting", *_of_case, step.c.late == 0, step.c.due_at > sa.bindparam("now", type_=At))
     .scalar_subquery()
 )
-_NEXT_PLAN = _first_step.where(*_of_case, step.c.raw_id <= sa.func.coalesce(_failed, step.c.raw_id))
+_NEXT_PLAN = _first_step.where(*_of_case, step.c.place <= sa.func.coalesce(_failed, step.c.place))
 _NEXT_RAW = _first_step.where(step.c.stage == PLAN, step.c.raw_id == _of)
 _NEXT_OUT = (
     sa.select(delivery.c.due_at)

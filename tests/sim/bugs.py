@@ -15,6 +15,7 @@ from unittest import mock
 
 import sqlalchemy as sa
 
+from hub.engine import embedded
 from hub.instances import Instance
 from hub.pipeline import accept, call, deliver, receive
 from hub.pipeline.parts import Parts
@@ -106,7 +107,8 @@ def trusts_new_numbers() -> AbstractContextManager[Any]:
 
 def lets_the_last_go_first() -> AbstractContextManager[Any]:
     """A case's messages are planned from the last to the first."""
-    return mock.patch("hub.pipeline.next._as_said", lambda _parts, raw_ids: sorted(raw_ids, reverse=True))
+    real = embedded.plan_raws
+    return mock.patch.object(embedded, "plan_raws", lambda parts, answers, raws: real(parts, answers, raws[::-1]))
 
 
 BUGS: tuple[Bug, ...] = (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from hub.pipeline.next import due_plans
+from hub.pipeline.next import due_in_lane, due_plans
 from hub.store.intake import raw, step
 from hub.store.lanes import next_due
 from tests.world import World
@@ -25,14 +25,20 @@ def world(tmp_path) -> Iterator[World]:
 THOUSANDS = range(1, 2500)
 
 
-def waiting(world: Any, *some: tuple[int, int, Any]) -> None:
-    """Messages that wait to be planned, each with its case and its due time."""
+def waiting(world: Any, *some: tuple[int, int, Any], places: Callable[[int], int] = int) -> None:
+    """Messages that wait to be planned, each with its case and its due time; `places` in the case, by raw."""
     now = world.clock.now()
     with world.hub.store.write() as connection:
         for raw_id, case_id, due in some:
             values = {"instance": "support", "source_key": f"s{raw_id}", "sha256": "", "size": 0, "facts": {}}
             connection.execute(sa.insert(raw).values(id=raw_id, received_at=now, data=b"", **values))
-            waits = {"stage": "plan", "state": "waiting", "instance": "support", "case_id": case_id}
+            waits = {
+                "stage": "plan",
+                "state": "waiting",
+                "instance": "support",
+                "case_id": case_id,
+                "place": places(raw_id),
+            }
             connection.execute(sa.insert(step).values(raw_id=raw_id, due_at=due, turn_at=now, **waits))
     world.hub.parts.stop.set()
 
@@ -82,3 +88,14 @@ def test_a_lane_whose_oldest_message_failed_is_due_when_that_is(world):
     with world.hub.store.read() as connection:
         due = {case: next_due(connection, f"plan/{case}", now) for case in (7, 8, 9, 10)}
     assert due == {7: later, 8: first, 9: later, 10: None}
+
+
+def test_a_case_is_planned_in_the_order_of_its_messages_also_where_only_a_part_of_it_is_taken(world):
+    """Which is not that of its raws: what came in first on one channel may be recorded last."""
+    now = world.clock.now()
+    waiting(world, *[(n, 1, now) for n in THOUSANDS], (5001, 2, now), (5002, 2, now), places=lambda raw_id: -raw_id)
+    found = due_of(world, sa.true())
+    assert found[1] == list(reversed(THOUSANDS))[: len(found[1])]
+    with world.hub.store.read() as connection:
+        assert due_in_lane(connection, now, "2", 1) == [5002]
+        assert due_in_lane(connection, now, "1", 3) == [2499, 2498, 2497]
