@@ -17,17 +17,17 @@ SECTIONS = """
 use = "feed"
 url = "FAR"
 threads = 8
-timeout = "3s"
+timeout = "10s"
 [crm.keyed]
 use = "ledger"
 url = "FAR"
 threads = 8
-timeout = "3s"
+timeout = "10s"
 [crm.searched]
 use = "ledger"
 url = "FAR"
 threads = 8
-timeout = "3s"
+timeout = "10s"
 """
 DESKS = {"keyed": ["mail"], "searched": ["mail"]}
 
