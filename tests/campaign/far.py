@@ -105,6 +105,7 @@ class Doors(BaseHTTPRequestHandler):
         mood = self.world.mood(f"feed/{feed}")
         began = time.time()
         answer = self.world.poll(feed, said["cursor"])
+        self.world.tell(e="asked", feed=feed, who=said["who"], cursor=said["cursor"], count=len(answer["messages"]))
         time.sleep(self._delay(mood))
         self.world.tell(
             e="poll",

@@ -147,12 +147,13 @@ class Process:
     """One `tresse run` or `tresse worker`. Each start has a log of its own."""
 
     def __init__(self, place: Place, name: str) -> None:
-        self.place, self.name = place, name
-        self._log = place.folder / f"{name}.{time.monotonic_ns()}.log"
+        self.place, self.name, self.life = place, name, f"{name}.{time.monotonic_ns()}"
+        self._log = place.folder / f"{self.life}.log"
+        environment = {**place.environment, "PGOPTIONS": f"-c campaign.life={self.life}"}  # see commits.py
         with self._log.open("wb") as log:
             command = [sys.executable, "-c", SOON_TAKEN_UP + RUN] if place.quick else [str(TRESSE)]
             command.append(place.command)
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=place.environment, cwd=place.folder)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=place.folder)
         self.pid = self._process.pid
 
     def ready(self) -> bool:
