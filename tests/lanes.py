@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import threading
 
+import sqlalchemy as sa
+
 from hub.app import Hub
 from hub.engine.draining import Draining
 from hub.engine.embedded import Embedded
 from hub.pipeline.settle import broken_off
 from hub.store.lanes import OUT, PLANNING, READING, lane, open_lanes, take_due
 from hub.store.sides import Said, all_said
+
+_LIVE = sa.select(lane.c.key).where(lane.c.live)
 
 
 class NoJobs:
@@ -30,11 +34,10 @@ class Lanes(Embedded):
     @classmethod
     def of(cls, hub: Hub) -> Lanes:
         engine = cls(hub.parts, hub.answers, hub.parts.stop, lambda _name, _size: hub.engine._planners)
-        engine._draining = Draining(hub.parts, hub.answers, NoJobs())
+        engine._draining, engine._at_work = Draining(hub.parts, hub.answers, NoJobs()), set()
         with hub.store.write() as connection:  # whose process was killed: their calls have ended
-            for key in connection.scalars(lane.select().with_only_columns(lane.c.key).where(lane.c.live)).all():
-                if key.startswith(f"{OUT}/"):
-                    broken_off(connection, hub.parts, key.removeprefix(f"{OUT}/"))
+            engine._left = set(connection.scalars(_LIVE).all())
+            engine._break_off(connection)
         hub.store.waker = lambda connection, lanes: open_lanes(connection, lanes, hub.clock.now()) and None
         return engine
 
@@ -47,8 +50,26 @@ class Lanes(Embedded):
         self._gone.look()
         queues = [READING, PLANNING, *(i.id for i in parts.instances.values() if not i.waits())]
         with parts.store.write() as connection:
+            self._break_off(connection)
             take_due(connection, queues, parts.now(), 1000)
-            live = connection.scalars(lane.select().with_only_columns(lane.c.key).where(lane.c.live)).all()
+            live = set(connection.scalars(_LIVE)) - self._at_work
         for key in sorted(live):
-            self._draining.drain(key, threading.Event())
+            self._drain(key)
+        self._telling.look()
         return bool(live)
+
+    def _drain(self, key: str) -> None:
+        """One job: a lane has one at a time. Where the database fails the lane is left, as a worker leaves it."""
+        self._at_work.add(key)
+        try:
+            self._draining.drain(key, threading.Event())
+        except sa.exc.OperationalError:
+            self._left.add(key)
+        finally:
+            self._at_work.discard(key)
+
+    def _break_off(self, connection: sa.Connection) -> None:
+        for key in self._left:
+            if key.startswith(f"{OUT}/"):
+                broken_off(connection, self.parts, key.removeprefix(f"{OUT}/"))
+        self._left = set()

@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hub.engine import embedded
 from hub.instances import Instance
@@ -22,6 +23,7 @@ from hub.pipeline.parts import Parts
 from hub.sdk import Effect, Page, Reply
 from hub.store import Store
 from hub.store.cases import delivery
+from hub.store.lanes import lane
 from tests.sim.run import play
 
 Bug = Callable[[], AbstractContextManager[Any]]
@@ -111,6 +113,15 @@ def lets_the_last_go_first() -> AbstractContextManager[Any]:
     return mock.patch.object(embedded, "plan_raws", lambda parts, answers, raws: real(parts, answers, raws[::-1]))
 
 
+def closes_lanes_unseen() -> AbstractContextManager[Any]:
+    """A lane ends whatever came into it while it was drained."""
+
+    def close(connection: Connection, key: str, *_: Any) -> None:
+        connection.execute(sa.delete(lane).where(lane.c.key == key))
+
+    return mock.patch("hub.engine.draining.end_lane", close)
+
+
 BUGS: tuple[Bug, ...] = (
     sends_before_it_says_so,
     moves_the_cursor_first,
@@ -122,6 +133,7 @@ BUGS: tuple[Bug, ...] = (
     forgets_copies,
     trusts_new_numbers,
     lets_the_last_go_first,
+    closes_lanes_unseen,
 )
 
 

@@ -22,6 +22,7 @@ from hub.reading import InProcess
 from hub.registry import Registry
 from hub.sdk import Reply, Request, Unavailable
 from hub.store import Store
+from tests.lanes import Lanes
 from tests.sim.crash import Crash, Points, dying
 from tests.sim.far import Far
 from tests.sim.parts import CLASSES, Here
@@ -35,6 +36,8 @@ class Life:
     def __init__(self, seed: int) -> None:
         made = template()
         self.seed, self.dice = seed, random.Random(seed)
+        self.lanes = bool(seed % 2)
+        """Whether its hub works by its lanes' rows, as the distributed engine does, or looks at all rows."""
         self.folder = Path(tempfile.mkdtemp(prefix="sim", dir=made.parent))
         (self.folder / "var").mkdir()
         self.file = self.folder / "hub.toml"
@@ -107,13 +110,23 @@ class Life:
                 threads=lambda _name, size: Inline(self, size),
                 readers=InProcess,
             )
-        self.engine = self.hub.engine
+        self.engine = self._by_lanes() if self.lanes else self.hub.engine
         self.sources: list[Source] = sources_of(self.hub.parts, self.engine.wake, self.engine._stop)
+
+    def _by_lanes(self) -> Lanes:
+        try:
+            return Lanes.of(self.hub)
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        self.hub.store.close()
+        self.hub._lock.release()
 
     def die(self) -> None:
         """As after `kill -9`: nothing is told to the old hub but to let go of its files."""
-        self.hub.store.close()
-        self.hub._lock.release()
+        self._let_go()
         self._died()
         self.open()
 
@@ -133,8 +146,7 @@ class Life:
     def close(self) -> None:
         """Remove everything."""
         with contextlib.suppress(Exception):
-            self.hub.store.close()
-            self.hub._lock.release()
+            self._let_go()
         self._beside.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
