@@ -1,13 +1,15 @@
 """Step 6, enrich: ask CRMs and shops who this is, outside any transaction and with a bounded wait.
 
 What they say is cached for an hour, "nobody" included. One profile and only one is evidence that
-its addresses belong together; several are listed for a human and join nothing.
+its addresses belong together; several are listed for a human and join nothing. One planner at a time
+waits for sources that are slow (hub/pipeline/slow.py), so that other customers do not wait for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,11 +17,14 @@ from sqlalchemy.engine import Connection
 from hub.instances import Bug, Instance
 from hub.pipeline.parts import Parts
 from hub.pipeline.resolve import canonical, resolve
-from hub.sdk import Identity, KnowsCustomers, KnowsOrders, OrderFacts, Profile, Proof, TresseError
+from hub.sdk import Identity, KnowsCustomers, KnowsOrders, OrderFacts, Profile, Proof, TresseError, Unavailable
 from hub.store import ILL, alone, upsert
 from hub.store.customers import customer, identity, order, profile
 from hub.store.intake import message, message_order
 from hub.store.joining import join
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 FRESH = timedelta(hours=1)
 """How long an answer of a CRM is good; an order's state moves faster than a name."""
@@ -60,7 +65,7 @@ def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
         )
     if newest is not None and newest > parts.now() - FRESH:
         return True
-    found = _ask(instance, Identity(row.kind, row.value, row.name))
+    found = _ask(parts, instance, Identity(row.kind, row.value, row.name))
     if found is None:
         return False
     others = _belongs_alone(parts, instance, found) if len(found) == 1 else []
@@ -72,15 +77,27 @@ def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
     return True
 
 
-def _ask(instance: Instance, one: Identity) -> list[Profile] | None:
+def _ask(parts: Parts, instance: Instance, one: Identity) -> list[Profile] | None:
     """What the CRM says of one identity; None when it is away."""
     assert isinstance(instance.component, KnowsCustomers)
-    if not instance.ready():
-        return None
     try:
-        return instance.call(instance.component.find_customers, one, timeout=WAIT)
+        return _look_up(parts, instance, instance.component.find_customers, one)
     except (TresseError, Bug):
         return None
+
+
+def _look_up(parts: Parts, instance: Instance, find: Callable[[A], T], what: A) -> T:
+    """Raises what calls raise; Unavailable where it is away, or slow while somebody waits for a slow one already."""
+    began, asked = parts.clock.monotonic(), False
+    if not parts.slow.enter(instance.id, began):
+        raise Unavailable("it is slow, and asked already")
+    try:
+        if not instance.ready():
+            raise Unavailable("it is away")
+        asked = True
+        return instance.call(find, what, timeout=WAIT)
+    finally:
+        parts.slow.leave(instance.id, began, parts.clock.monotonic(), asked=asked)
 
 
 def _belongs_alone(parts: Parts, instance: Instance, found: list[Profile]) -> list[Identity]:
@@ -91,7 +108,7 @@ def _belongs_alone(parts: Parts, instance: Instance, found: list[Profile]) -> li
     sure = []
     for said in found[0].identities:
         one = canonical(said, parts.config.hub.country, instance.id)
-        owners = _ask(instance, one)
+        owners = _ask(parts, instance, one)
         if owners is not None and len(owners) == 1 and owners[0].remote_id == found[0].remote_id:
             sure.append(one)
     return sure
@@ -142,10 +159,8 @@ def _order(parts: Parts, instance: Instance, number: str) -> bool:
     if fetched is not None and fetched > parts.now() - FRESH:
         return True
     assert isinstance(instance.component, KnowsOrders)
-    if not instance.ready():
-        return False
     try:
-        facts = instance.call(instance.component.find_order, number, timeout=WAIT)
+        facts = _look_up(parts, instance, instance.component.find_order, number)
     except (TresseError, Bug):
         return False
     if facts is not None:
