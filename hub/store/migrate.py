@@ -32,8 +32,9 @@ def migrate(store: Store) -> None:
         known = {revision.revision for revision in script.walk_revisions()}
         if current is not None and current not in known:
             raise ConfigError(
-                f"the database is at revision {current}, which this version of Tresse does not know: "
-                "install the version that wrote it, or restore an older backup"
+                f"the database is at revision {current}, which this version of Tresse does not know "
+                f"(it ends at {script.get_current_head()}): a newer version has migrated it. Install that version "
+                "here too; to go back to this one, restore a backup from before"
             )
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
