@@ -20,6 +20,7 @@ from hub.registry import KIND_OF, load_plugins
 from hub.sdk import PROJECT, Component, abilities_of
 from hub.testing import Contract, sample_values
 from hub.testing.component import section_for
+from tests.unit import conftest as databases
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 320, 70, 10
@@ -158,3 +159,34 @@ def test_every_component_inherits_the_contract_tests(component: type[Component[A
     assert "ComponentContract" in named, f"no test class inherits hub.testing for {component.name}"
     promised = {a for a in abilities_of(component) if hasattr(hub.testing, f"{a}Contract")}
     assert {a for a in promised if f"{a}Contract" not in named} == set()
+
+
+# -- both databases ---------------------------------------------------------------------------
+
+OPENS = {"Store", "World", "database_url", "open_hub", "open_store", "small_hub"}
+"""What opens a store, by name."""
+OPENED = {"app", "client", "hub", "inside", "store", "world"}
+"""Fixtures of `tests/unit` that have opened one."""
+
+
+def opens_a_store(file: Path) -> bool:
+    """Whether a test module opens a store itself, asks a fixture for one, or lends what opens one in another module."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and OPENS & {alias.name for alias in node.names}:
+            return True
+        lender = (isinstance(node, ast.ImportFrom) and node.module) or ""
+        if lender.startswith("tests.unit.test_") and opens_a_store(ROOT / f"{lender.replace('.', '/')}.py"):
+            return True
+        test = isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        if test and OPENED & {argument.arg for argument in node.args.args}:  # type: ignore[attr-defined]
+            return True
+    return False
+
+
+def test_every_test_of_the_store_runs_on_both_databases() -> None:
+    """Or says why not (tests/unit/conftest.py)."""
+    files = {databases.module_of(file): file for file in sorted((ROOT / "tests" / "unit").rglob("test_*.py"))}
+    listed = databases.BOTH | databases.LANES
+    assert listed | set(databases.LEFT_OUT) <= set(files), "named, and not there"
+    assert not listed & set(databases.LEFT_OUT)
+    assert {name for name, file in files.items() if opens_a_store(file)} - listed == set(databases.LEFT_OUT)

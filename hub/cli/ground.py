@@ -25,6 +25,10 @@ from hub.store import ILL, Store
 OK, PROBLEMS, USAGE = 0, 1, 2
 """Exit codes: all is well; something is wrong, and was said; the command line was not understood."""
 
+MISSING = ("42P01", "42703")
+"""A table or a column that is not there, in PostgreSQL's words: this database is of another version, or empty. SQLite
+calls it an OperationalError."""
+
 DEFAULT = Path("config/hub.toml")
 
 ConfigPath = Annotated[
@@ -54,8 +58,11 @@ def reading(path: Path) -> Iterator[tuple[Config, Store]]:
     store = connect(config)
     try:
         yield config, store
-    except ILL as error:
-        text = f"the database does not answer as it should ({getattr(error, 'orig', error)})"
+    except (*ILL, sa.exc.ProgrammingError) as error:
+        cause = getattr(error, "orig", error)
+        if not isinstance(error, ILL) and getattr(cause, "sqlstate", None) not in MISSING:
+            raise
+        text = f"the database does not answer as it should ({str(cause).partition(chr(10))[0]})"
         raise ConfigError(f'{text}: "tresse migrate" brings it to this version') from error
     finally:
         store.close()

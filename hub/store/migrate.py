@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
@@ -11,6 +13,11 @@ from alembic.script import ScriptDirectory
 
 from hub.sdk import ConfigError
 from hub.store.session import Store, alone
+
+TRIES, PAUSE = 20, 0.5
+"""How often a migration begins while workers stand in its way, and the seconds between."""
+DEADLOCK = "40P01"
+"""PostgreSQL's word for two that wait for each other."""
 
 
 def _settings() -> AlembicConfig:
@@ -20,7 +27,23 @@ def _settings() -> AlembicConfig:
 
 
 def migrate(store: Store) -> None:
-    """Run the migrations that are missing. Raises ConfigError for a database newer than this hub."""
+    """Run the migrations that are missing. Raises ConfigError for a database newer than this hub.
+
+    Workers at work lock tables in an order of their own. Where PostgreSQL ends us to let them go on, nothing was
+    changed, and we begin anew.
+    """
+    for tried in range(1, TRIES + 1):
+        try:
+            _migrate(store)
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK or tried == TRIES:
+                raise
+            time.sleep(PAUSE)
+        else:
+            return
+
+
+def _migrate(store: Store) -> None:
     settings = _settings()
     script = ScriptDirectory.from_config(settings)
     with store.write(durable=True) as connection:
@@ -32,8 +55,9 @@ def migrate(store: Store) -> None:
         known = {revision.revision for revision in script.walk_revisions()}
         if current is not None and current not in known:
             raise ConfigError(
-                f"the database is at revision {current}, which this version of Tresse does not know: "
-                "install the version that wrote it, or restore an older backup"
+                f"the database is at revision {current}, which this version of Tresse does not know "
+                f"(it ends at {script.get_current_head()}): a newer version has migrated it. Install that version "
+                "here too; to go back to this one, restore a backup from before"
             )
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")

@@ -2,8 +2,9 @@
 
     TRESSE_ROUNDS=10 TRESSE_SEED=7 pytest -m campaign tests/campaign/test_upgrade.py -s
 
-The next version knows an instance more, so the old ones meet work that they cannot do; and it brings the queue's
-own tables up while old workers live. At the end no lane is open, no step and no delivery waits, and the far side
+The next version knows an instance more, so the old ones meet work that they cannot do; its schema has one more
+revision, which adds to tables that the old ones write; and it brings the queue's own tables up while old workers live.
+An old worker that is started after that refuses, and says why. At the end no lane is open, no step and no delivery waits, and the far side
 (an SMTP server that counts) got each acknowledgement once.
 """
 
@@ -13,6 +14,8 @@ import email.utils
 import os
 import random
 import re
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,8 +25,9 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 
+from hub.store import migrate as migrating
 from tests.campaign.coming_in import Ground, Pusher
-from tests.campaign.daemons import Process, Rows, ready, summary, until
+from tests.campaign.daemons import ROOT, RUN, Process, Rows, ready, summary, until
 from tests.servers.dovecot import PASSWORD, Dovecot
 from tests.servers.ports import free_ports
 from tests.servers.postgres import Postgres
@@ -72,6 +76,34 @@ rate = 1000000
 """
 
 
+NEWER = """
+from pathlib import Path
+import hub.store.migrate as migrating
+
+own = migrating._settings
+
+def settings():
+    found, versions = own(), Path(migrating.__file__).parent / "migrations" / "versions"
+    found.set_main_option("path_separator", "newline")
+    found.set_main_option("version_locations", f"{{versions}}\\n{folder}")
+    return found
+
+migrating._settings = settings
+"""
+"""Read by Python at the start of each process of a newer release: its migrations are ours, and those in a folder."""
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "{name}", "{after}", None, None
+
+
+def upgrade() -> None:
+    for table in ("raw", "step", "message", "delivery", "cursor"):
+        op.add_column(table, sa.Column("newer{n}", sa.Integer, nullable=False, server_default="0"))
+    op.create_table("newer{n}", sa.Column("id", sa.BigInteger, primary_key=True))
+    op.create_index("ix_step_newer{n}", "step", ["newer{n}"])
+"""
 WHY = "SELECT acknowledge_reason, count(*) FROM cases GROUP BY 1"
 
 
@@ -128,9 +160,14 @@ def _roll(folder: Path, dovecot: Dovecot, postgres: Postgres, rounds: int) -> No
         ground = Ground(folder, text, kinds, Rows(url.replace("+psycopg", "")), web)
         with ground.under_way():
             for n in range(rounds):
+                release = _release(folder, n)
                 text += MORE.format(n=n)
                 ground.processes[0].config.write_text(text, "utf-8")
-                _bring_up_tables(url)
+                _migrate(ground, release)
+                if n == 0:
+                    _old_one_refuses(dice.choice(ground.processes[1:]))
+                for process in ground.processes:
+                    process.environment["PYTHONPATH"] = release
                 for process in ground.processes:  # the pages first: they take in what old workers do not know
                     letters.write(4)
                     time.sleep(dice.uniform(0.0, 0.5))
@@ -176,14 +213,38 @@ def _push_to(ground: Ground, n: int) -> None:
     pusher.start()
 
 
-def _bring_up_tables(url: str) -> None:
-    """What the first process of the next version does, while the old ones are at work."""
-    from hub.engine.jobs import prepare
-    from hub.store import Store
+def _release(folder: Path, n: int) -> str:
+    """The `PYTHONPATH` of the next release: the same code, and a revision more than the one before had."""
+    place, head = (
+        folder / f"release{n}",
+        migrating.ScriptDirectory.from_config(migrating._settings()).get_current_head(),
+    )
+    versions = place / "versions"
+    versions.mkdir(parents=True)
+    (place / "sitecustomize.py").write_text(NEWER.format(folder=versions), "utf-8")
+    for k in range(n + 1):
+        after = f"newer{k - 1}" if k else head
+        (versions / f"newer_{k}.py").write_text(REVISION.format(name=f"newer{k}", after=after, n=k), "utf-8")
+    return os.pathsep.join([str(place), str(ROOT), os.environ.get("PYTHONPATH", "")])
 
-    store = Store(url)
-    prepare(store)
-    store.close()
+
+def _migrate(ground: Ground, release: str) -> None:
+    """`tresse migrate` of the next version, while the old ones are at work."""
+    environ = {**os.environ, "PYTHONPATH": release, "TRESSE_CONFIG": str(ground.processes[0].config)}
+    command = [sys.executable, "-c", RUN, "migrate"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    (current,) = ground.rows.all("SELECT version_num FROM alembic_version")
+    assert current[0].startswith("newer")
+
+
+def _old_one_refuses(process: Process) -> None:
+    """A host boots, and its Tresse is not upgraded yet."""
+    process.stop()
+    process.start()
+    until(lambda: not process.alive(), 30, "the old worker to refuse")
+    assert "Install that version" in process.text()
+    process.stop()
 
 
 def test_upgrade(tmp_path, dovecot, postgres):

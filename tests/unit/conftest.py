@@ -11,10 +11,14 @@ from hub.store import Store
 from tests import databases
 from tests.unit.braid import open_store
 
+HERE = Path(__file__).parent
 BOTH = {
     "test_access",
+    "test_alerts_commands",
     "test_alerts_told",
     "test_circuit",
+    "test_cli",
+    "test_engine",
     "test_flow",
     "test_group_commit",
     "test_host_alert",
@@ -24,16 +28,22 @@ BOTH = {
     "test_leases",
     "test_pace",
     "test_pauses",
+    "test_reading_hub",
+    "test_restored",
     "test_room",
     "test_sources",
     "test_timeline",
     "test_timeline_readings",
+    "test_troubles",
     "test_undecided",
-    "web.test_api",
-    "web.test_web_acts",
-    "web.test_web_pages",
+    "web/test_api",
+    "web/test_web_acts",
+    "web/test_web_calls",
+    "web/test_web_inbound",
+    "web/test_web_login",
+    "web/test_web_pages",
 }
-"""Run on SQLite and on PostgreSQL."""
+"""Run on SQLite and on PostgreSQL: files beneath this folder."""
 LANES = {
     "test_after_crashes",
     "test_endings",
@@ -42,26 +52,42 @@ LANES = {
     "test_next",
     "test_pipeline",
     "test_pipeline_more",
+    "test_reading_hangs",
 }
 """Run with lanes as well, as the distributed engine finds its work (tests/lanes.py)."""
+LEFT_OUT = {
+    "test_backup": "copies SQLite's file; a backup of PostgreSQL is its own affair",
+    "test_distributed": "several workers, on PostgreSQL alone",
+    "test_sides_start": "two processes that write at the same moment: PostgreSQL alone lets them",
+    "test_starts": "two processes that write at the same moment: PostgreSQL alone lets them",
+    "test_vigil": "workers of the distributed engine, on PostgreSQL alone",
+}
+"""Open a store, and run on one database: why."""
+OWN_TABLES = {"test_cli", "test_migrations"}
+"""Begin with an empty database."""
+
+
+def module_of(file: str | Path) -> str:
+    """A test module's name as these lists have it."""
+    return Path(file).relative_to(HERE).with_suffix("").as_posix()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test of these modules once per database."""
-    module = metafunc.module.__name__.removeprefix("tests.unit.")
+    module = module_of(str(metafunc.module.__file__))
     kinds = [*(["sqlite", "postgresql"] if module in BOTH | LANES else []), *(["lanes"] if module in LANES else [])]
     if kinds:
-        metafunc.parametrize("kind_of_database", kinds, indirect=True, scope="function")
+        metafunc.parametrize("kind_of_database", kinds, indirect=True, scope="module")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def kind_of_database(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Sets what `tests.databases` and `tests.world` use, before anything else of a test."""
+    """Sets what `tests.databases` and `tests.world` use, before anything else: also before a hub of a whole module."""
     kind: str = getattr(request, "param", "sqlite")
     if kind != "sqlite":
         server = request.getfixturevalue("postgres")
-        # Tests of the migrations make their own tables.
-        made = server.new_database if "migrations" in request.module.__name__ else server.new_hub_database
+        own = module_of(request.path) in OWN_TABLES
+        made = server.new_database if own else server.new_hub_database
         databases.on_postgresql(made, lanes=kind == "lanes")
     yield kind
     databases.on_postgresql(None)

@@ -21,6 +21,7 @@ from hub.log import configure
 from hub.registry import Registry
 from hub.sdk import ConfigError, Page, Unavailable
 from hub.store.cases import delivery
+from tests.databases import settings
 from tests.world import ANSWERS, CONFIG, FAR, Desk, Files, Post, Words, World
 
 CLASSES = {("channels", "post"): Post, ("crm", "desk"): Desk, ("crm", "files"): Files, ("matchers", "words"): Words}
@@ -48,7 +49,8 @@ def hub(tmp_path) -> Iterator[Hub]:
     FAR.__init__()  # type: ignore[misc]
     (tmp_path / "answers.csv").write_text(ANSWERS, "utf-8")
     file = tmp_path / "hub.toml"
-    file.write_text(CONFIG.format(data=tmp_path / "var", answers=tmp_path / "answers.csv"), "utf-8")
+    text = CONFIG.format(data=tmp_path / "var", answers=tmp_path / "answers.csv")
+    file.write_text(text + settings(tmp_path), "utf-8")
     hub = open_hub(load(file), registry=Registry(_components=CLASSES))
     yield hub
     hub.stop()
@@ -220,7 +222,8 @@ def test_two_hubs_on_one_database_are_refused_wherever_their_data_lies(world, tm
     other.mkdir()
     file = other / "hub.toml"
     text = CONFIG.format(data=other / "var", answers=tmp_path / "answers.csv")
-    file.write_text(text + f'[database]\nurl = "sqlite:///{world.hub.store.url.database}"\n', "utf-8")
+    url = world.hub.store.url.render_as_string(hide_password=False)
+    file.write_text(text + f'[database]\nurl = "{url}"\n', "utf-8")
     with pytest.raises(ConfigError, match="another hub"):
         open_hub(load(file), registry=Registry(_components=CLASSES))
 

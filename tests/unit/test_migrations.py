@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
@@ -37,5 +38,27 @@ def test_migrating_twice_changes_nothing(store):
 def test_a_database_of_a_newer_hub_is_left_alone(store):
     with store.write() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(ConfigError, match="does not know"):
+    with pytest.raises(ConfigError, match=r"does not know \(it ends at \d{4}\).* Install that version here too"):
         migrate(store)
+
+
+def test_a_migration_that_stood_in_a_workers_way_begins_anew(tmp_path, monkeypatch):
+    """Both had locked a table that the other wanted; PostgreSQL ends one of them."""
+    real, tried = command.upgrade, []
+
+    class Deadlock(Exception):
+        sqlstate = "40P01"
+
+    def upgrade(*arguments):
+        real(*arguments)
+        tried.append(1)
+        if len(tried) < 3:
+            raise sa.exc.OperationalError("ALTER TABLE", {}, Deadlock())
+
+    monkeypatch.setattr(command, "upgrade", upgrade)
+    monkeypatch.setattr("hub.store.migrate.PAUSE", 0.0)
+    store = Store(database_url(tmp_path, "y.db"))
+    migrate(store)
+    migrate(store)
+    assert len(tried) == 3
+    store.close()

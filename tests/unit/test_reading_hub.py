@@ -25,6 +25,7 @@ from hub.sdk import Page, Raw
 from hub.store.alerts import raise_alert
 from hub.store.health import alert
 from hub.store.intake import message, step
+from tests.databases import settings
 from tests.hostile import Hostile, order
 
 CONFIG = """
@@ -41,7 +42,7 @@ use = "hostile"
 @pytest.fixture
 def hub(tmp_path) -> Iterator[Hub]:
     file = tmp_path / "hub.toml"
-    file.write_text(CONFIG.format(folder=tmp_path), "utf-8")
+    file.write_text(CONFIG.format(folder=tmp_path) + settings(tmp_path), "utf-8")
     file.chmod(0o600)
     registry = Registry(_components={("channels", "hostile"): Hostile})
     hub = open_hub(load(file), registry=registry, readers=lambda: Children(Limits(wall=3.0)))

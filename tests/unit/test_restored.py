@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -19,6 +20,7 @@ from hub.store.intake import message
 from hub.store.migrate import migrate
 from hub.store.people import login
 from hub.store.restored import Restored
+from tests.databases import is_sqlite
 from tests.world import CONFIG, World, rows
 
 BLIND_DESK = CONFIG.replace(
@@ -34,7 +36,23 @@ def world(tmp_path):
     made.hub.stop()
 
 
+def on_server(world: World, *statements: str) -> None:
+    """Say something to PostgreSQL about a world's database while nobody uses it."""
+    world.hub.store.close()
+    world.hub._lock.release()
+    address = world.hub.store.url.set(drivername="postgresql", database="postgres")
+    with psycopg.connect(address.render_as_string(hide_password=False), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.format(name=world.hub.store.url.database).encode())
+
+
 def copy_of(world: World, name: str = "backups") -> Path:
+    """A backup: what `tresse backup` makes, or a copy on the server, beside the time it was taken."""
+    if not is_sqlite():
+        on_server(world, "CREATE DATABASE {name}_copy TEMPLATE {name}")
+        (world.folder / name).write_text(world.clock.now().isoformat(), "utf-8")
+        world.hub = world._open()
+        return world.folder / name
     data = world.folder / "var"
     facts = {"version": "1", "configuration": str(world.file)}
     return backup.take(
@@ -44,21 +62,27 @@ def copy_of(world: World, name: str = "backups") -> Path:
 
 def lose_and_restore(world: World, folder: Path, until: timedelta | None = None) -> guard.Marked:
     """The hub dies, its database is lost, and the backup takes its place; as `tresse restore` does it."""
-    world.hub.store.close()
-    world.hub._lock.release()
-    data, manifest, at = world.folder / "var", backup.read_manifest(folder), world.clock.now()
-    shutil.rmtree(data)
     marked: list[guard.Marked] = []
+    at = world.clock.now()
 
-    def prepare(copy: Path) -> None:
-        store = Store(f"sqlite:///{copy}")
+    def prepare(url: str, taken_at: datetime) -> None:
+        store = Store(url)
         migrate(store)
-        restored = Restored(manifest.taken_at, at - until if until else at, at)
+        restored = Restored(taken_at, at - until if until else at, at)
         marked.append(guard.mark_restored(store, restored, SEARCHABLE))
         store.close()
 
-    backup.verify(folder, manifest)
-    backup.put(folder, manifest, data / "tresse.db", data / "hub.key", "now", prepare)
+    if is_sqlite():
+        world.hub.store.close()
+        world.hub._lock.release()
+        data, manifest = world.folder / "var", backup.read_manifest(folder)
+        shutil.rmtree(data)
+        backup.verify(folder, manifest)
+        ready = lambda copy: prepare(f"sqlite:///{copy}", manifest.taken_at)  # noqa: E731
+        backup.put(folder, manifest, data / "tresse.db", data / "hub.key", "now", ready)
+    else:
+        on_server(world, "DROP DATABASE {name}", "ALTER DATABASE {name}_copy RENAME TO {name}")
+        prepare(world.hub.store.url.render_as_string(hide_password=False), datetime.fromisoformat(folder.read_text()))
     world.hub = world._open()
     return marked[0]
 

@@ -15,6 +15,8 @@ from hub.pipeline.troubles import Troubles
 from hub.sdk import Unavailable
 from hub.store import Store
 from hub.store.secrets import SecretState
+from tests.databases import database_url, is_sqlite
+from tests.servers.ports import free_ports
 
 AWAY = sa.exc.OperationalError("select", {}, Exception("Alice's private words"))
 
@@ -63,7 +65,8 @@ def test_the_queue_says_by_itself_that_its_cause_is_the_database(capsys):
 @pytest.mark.parametrize("call", ["get", "set", "swap"])
 def test_a_plugin_hears_one_of_the_four_words_when_our_database_is_away(tmp_path, call):
     """Else its call ended as a bug, and what it was to deliver was set aside."""
-    store = Store(f"sqlite:///{tmp_path / 'no-tables.db'}")  # OperationalError, as on a disk that is gone
+    nobody = f"postgresql+psycopg://tresse@127.0.0.1:{free_ports(1)[0]}/gone"
+    store = Store(database_url(tmp_path, "no-tables.db") if is_sqlite() else nobody)  # as on a disk that is gone
     state = SecretState(store, "one", Fernet.generate_key())
     arguments = {"get": ("key",), "set": ("key", "value"), "swap": ("key", None, "value")}[call]
     with pytest.raises(Unavailable, match="own database") as told:
