@@ -6,7 +6,8 @@
 The hub is the real one, its engine at work: `tresse run` on waitress with SQLite, and `tresse web
 --workers N` on granian beside a `tresse worker`, with PostgreSQL (`bench/sides.py`). A tiny component in
 `bench/hook.py` checks an HMAC over the raw body, as the bare endpoint (`bench/bare.py`) does; both commit
-in groups, wait for the disk (`synchronous=FULL`; `fsync`) and answer after the commit. On waitress the
+in groups, wait for the disk (`synchronous=FULL`; `fsync`) and answer after the commit. The hub answers pushes in front
+of Flask (docs/decisions/0009), so a part of what it gains on the bare endpoint is Flask's own cost. On waitress the
 bundled form and phone system are shown as well: they check and count more, the form for each address,
 of which the load has one: that row is a flood from one place. Compare a row with "bare" on
 the same server: between the servers the database and the number of processes change too. On a machine
