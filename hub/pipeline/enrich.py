@@ -1,47 +1,79 @@
-"""Step 6, enrich: ask CRMs and shops who this is, outside any transaction and with a bounded wait.
+"""Step 6, enrich: ask CRMs and shops who this is, outside any transaction and with a bounded wait (lookups.py).
 
-What they say is cached for an hour, "nobody" included. One profile and only one is evidence that
-its addresses belong together; several are listed for a human and join nothing.
+What they say is cached for an hour, "nobody" included; so what comes too late for a case is there at its next look.
+One profile and only one is evidence that its addresses belong together; several are listed for a human and join
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.instances import Bug, Instance
+from hub.pipeline.lookups import Facts
 from hub.pipeline.parts import Parts
 from hub.pipeline.resolve import canonical, resolve
 from hub.sdk import Identity, KnowsCustomers, KnowsOrders, OrderFacts, Profile, Proof, TresseError
 from hub.store import ILL, alone, upsert
+from hub.store.cases import delivery
 from hub.store.customers import customer, identity, order, profile
 from hub.store.intake import message, message_order
 from hub.store.joining import join
 
 FRESH = timedelta(hours=1)
 """How long an answer of a CRM is good; an order's state moves faster than a name."""
-WAIT = 5.0
-"""Seconds a case waits for facts; later ones come with a second look."""
 
 
-def enrich(parts: Parts, identity_id: int, orders: Sequence[str] = ()) -> bool:
-    """Fetch and keep the facts; False when a source was away, so that it is worth asking again."""
-    complete = True
+def enrich(parts: Parts, identity_id: int, orders: Sequence[str] = ()) -> Facts:
+    """Fetch and keep the facts, as far as they come soon; says whether it is worth looking again."""
+    found = Facts.HERE
     for instance in parts.having("KnowsCustomers"):
-        complete &= _guarded(instance, _customers, parts, instance, identity_id)
+        if not _knows_customer(parts, instance, identity_id):
+            ask = partial(_guarded, instance, _customers, parts, instance, identity_id)
+            found = max(found, parts.lookups.look(instance, f"customer/{identity_id}", ask))
     for instance in parts.having("KnowsOrders"):
         for number in orders:
-            complete &= _guarded(instance, _order, parts, instance, number)
-    return complete
+            if not _knows_order(parts, instance, number):
+                ask = partial(_guarded, instance, _order, parts, instance, number)
+                found = max(found, parts.lookups.look(instance, f"order/{number}", ask))
+    return found
 
 
-def _guarded(instance: Instance, ask: Callable[..., bool], *args: object) -> bool:
-    """What one source says may be nonsense (a time without its zone): no reason to keep the case from the desk."""
+def learned(connection: Connection, said: sa.Row[Any]) -> bool:
+    """Whether something was learned of a message's customer or orders since its case was last owed to a desk."""
+    told = connection.scalar(
+        sa.select(sa.func.max(delivery.c.created_at)).where(
+            delivery.c.case_id == said.case_id, delivery.c.ability == "save_case"
+        )
+    )
+    if told is None:
+        return True
+    of_customer = sa.select(profile.c.id).where(
+        profile.c.identity_id == said.identity_id, profile.c.remote_id != "", profile.c.fetched_at >= told
+    )
+    of_orders = (
+        sa.select(order.c.id)
+        .join(message_order, message_order.c.number == order.c.number)
+        .where(message_order.c.message_id == said.id, order.c.fetched_at >= told)
+    )
+    return any(connection.scalar(one.limit(1)) is not None for one in (of_customer, of_orders))
+
+
+def _guarded(instance: Instance, ask: Callable[..., bool], parts: Parts, *args: object) -> bool:
+    """What one source says may be nonsense (a time without its zone): no reason to keep the case from the desk.
+
+    On a thread of the source's own. False when the source was away.
+    """
+    if parts.stop.is_set():
+        return False  # it waited for a thread, and the hub ends
     try:
-        return ask(*args)
+        return ask(parts, *args)
     except ILL:
         raise  # our own database is ill; the source is not to blame
     except Exception as error:
@@ -50,16 +82,21 @@ def _guarded(instance: Instance, ask: Callable[..., bool], *args: object) -> boo
         return True
 
 
-def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
+def _knows_customer(parts: Parts, instance: Instance, identity_id: int) -> bool:
     with parts.store.read() as connection:
-        row = connection.execute(sa.select(identity).where(identity.c.id == identity_id)).one()
         newest = connection.scalar(
             sa.select(sa.func.max(profile.c.fetched_at)).where(
                 profile.c.instance == instance.id, profile.c.identity_id == identity_id
             )
         )
-    if newest is not None and newest > parts.now() - FRESH:
-        return True
+    return newest is not None and newest > parts.now() - FRESH
+
+
+def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
+    if _knows_customer(parts, instance, identity_id):
+        return True  # learned between the look and this question
+    with parts.store.read() as connection:
+        row = connection.execute(sa.select(identity).where(identity.c.id == identity_id)).one()
     found = _ask(instance, Identity(row.kind, row.value, row.name))
     if found is None:
         return False
@@ -78,7 +115,7 @@ def _ask(instance: Instance, one: Identity) -> list[Profile] | None:
     if not instance.ready():
         return None
     try:
-        return instance.call(instance.component.find_customers, one, timeout=WAIT)
+        return instance.call(instance.component.find_customers, one)
     except (TresseError, Bug):
         return None
 
@@ -135,17 +172,21 @@ def _join(
         connection.execute(sa.update(customer).where(customer.c.id == owner).values(**known))
 
 
-def _order(parts: Parts, instance: Instance, number: str) -> bool:
+def _knows_order(parts: Parts, instance: Instance, number: str) -> bool:
     where = sa.and_(order.c.number == number, order.c.instance == instance.id)
     with parts.store.read() as connection:
         fetched = connection.scalar(sa.select(order.c.fetched_at).where(where))
-    if fetched is not None and fetched > parts.now() - FRESH:
+    return fetched is not None and fetched > parts.now() - FRESH
+
+
+def _order(parts: Parts, instance: Instance, number: str) -> bool:
+    if _knows_order(parts, instance, number):
         return True
     assert isinstance(instance.component, KnowsOrders)
     if not instance.ready():
         return False
     try:
-        facts = instance.call(instance.component.find_order, number, timeout=WAIT)
+        facts = instance.call(instance.component.find_order, number)
     except (TresseError, Bug):
         return False
     if facts is not None:

@@ -17,6 +17,7 @@ from hub.config import BrandSettings, Config
 from hub.flow import Crowd, Flow
 from hub.instances import Instance
 from hub.pipeline.host_alert import HostAlert
+from hub.pipeline.lookups import Lookups
 from hub.pipeline.room import Room
 from hub.pipeline.together import GroupCommit
 from hub.pipeline.troubles import Troubles
@@ -55,6 +56,8 @@ class Parts:
     """Whose turn it is, where one sender writes a lot."""
     troubles: Troubles
     """What this process stumbles over, told once."""
+    lookups: Lookups
+    """Who asks CRMs and shops, so that no case waits for a slow one."""
     started: datetime = field()
     """When this hub first started: what is older than `hub.history` before it is history."""
     stop: threading.Event = field(default_factory=threading.Event)
