@@ -9,8 +9,9 @@ from hub.sdk import Component, hookimpl
 
 @hookimpl
 def hub_components() -> list[type[Component[Any]]]:
-    """The channel `feed` and the desk `ledger`."""
+    """The channel `feed`, the desk `ledger`, and `people`, who knows customers."""
     from .feed import Feed
     from .ledger import Ledger
+    from .people import People
 
-    return [Feed, Ledger]
+    return [Feed, Ledger, People]
