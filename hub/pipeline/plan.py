@@ -184,8 +184,9 @@ def _finish(connection: Connection, parts: Parts, todo: sa.Row[Any], facts: Fact
     due = parts.now() + wait
     # What the desks are told once more needs a number of its own.
     late = todo.late + 1 if news or facts is Facts.AWAY else max(1, todo.late)
-    away, slow = "waits for facts of a source that was away", "waits for facts of a source that is slow"
-    values = {"late": late, "attempts": 0, "reason": away if facts is Facts.AWAY else slow}
+    values = {"late": late, "attempts": 0, "reason": "waits for facts of a source that is slow"}
+    if facts is Facts.AWAY:
+        values |= {"reason": "waits for facts of a source that was away"}
     again = sa.update(step).where(*_SAME).values(due_at=due, turn_at=due, **values)
     connection.execute(again, {"of": todo.raw_id, "looks": todo.late})
 
