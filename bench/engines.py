@@ -7,9 +7,9 @@ The far sides are empty functions, so that nothing but the hub, its engine and i
 each message is kept, read, recorded, planned, answered with suggestions' steps left out, and owed to a desk
 (a case and a note). CPU is that of all hub processes and, for PostgreSQL, of the server's. The second table
 asks what reading, planning and delivering a message cost while many others wait: all are read, 1,000 planned, then
-1,000 delivered. So the others wait to be planned; owed to the desk are only those planned by then, some 2,000, and how
-a desk is served that is owed a hundred thousand, the draining shows. Then a whole backlog is drained, which takes the longest: `--drain 0` leaves that out,
-`--backlogs ""` the second table.
+1,000 delivered. So the others wait to be planned; owed to the desk are only those planned by then, some 2,000. How a
+desk is served that is owed a hundred thousand, the last part shows: a whole backlog is drained, which takes the
+longest. `--drain 0` leaves that out, `--backlogs ""` the second table.
 """
 
 from __future__ import annotations

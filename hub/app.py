@@ -25,6 +25,7 @@ from hub.knowledge.answers import import_answers
 from hub.log import logger
 from hub.making import build
 from hub.pipeline.accept import BUSY, accept
+from hub.pipeline.lookups import Lookups
 from hub.pipeline.parts import Parts
 from hub.pipeline.room import Room
 from hub.pipeline.settle import interrupted
@@ -170,7 +171,8 @@ def open_hub(
         flow, room, troubles = Flow(), Room(config, store, clock), Troubles()
         pushes = GroupCommit(store, clock, threads("pushes", 1), flow, troubles)
         first = _first_start(store, clock.now())
-        parts = Parts(config, store, clock, rng, instances, room, pushes, flow, troubles, first, stop, readers())
+        asks = Lookups(threads, clock)
+        parts = Parts(config, store, clock, rng, instances, room, pushes, flow, troubles, asks, first, stop, readers())
         if engine:
             interrupted(parts)
         answers = Answers(parts)

@@ -1,52 +1,79 @@
-"""Step 6, enrich: ask CRMs and shops who this is, outside any transaction and with a bounded wait.
+"""Step 6, enrich: ask CRMs and shops who this is, outside any transaction and with a bounded wait (lookups.py).
 
-What they say is cached for an hour, "nobody" included. One profile and only one is evidence that
-its addresses belong together; several are listed for a human and join nothing. One planner at a time
-waits for sources that are slow (hub/pipeline/slow.py), so that other customers do not wait for them.
+What they say is cached for an hour, "nobody" included; so what comes too late for a case is there at its next look.
+One profile and only one is evidence that its addresses belong together; several are listed for a human and join
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.instances import Bug, Instance
+from hub.pipeline.lookups import Facts
 from hub.pipeline.parts import Parts
 from hub.pipeline.resolve import canonical, resolve
-from hub.sdk import Identity, KnowsCustomers, KnowsOrders, OrderFacts, Profile, Proof, TresseError, Unavailable
+from hub.sdk import Identity, KnowsCustomers, KnowsOrders, OrderFacts, Profile, Proof, TresseError
 from hub.store import ILL, alone, upsert
+from hub.store.cases import delivery
 from hub.store.customers import customer, identity, order, profile
 from hub.store.intake import message, message_order
 from hub.store.joining import join
 
-A = TypeVar("A")
-T = TypeVar("T")
-
 FRESH = timedelta(hours=1)
 """How long an answer of a CRM is good; an order's state moves faster than a name."""
-WAIT = 5.0
-"""Seconds a case waits for facts; later ones come with a second look."""
 
 
-def enrich(parts: Parts, identity_id: int, orders: Sequence[str] = ()) -> bool:
-    """Fetch and keep the facts; False when a source was away, so that it is worth asking again."""
-    complete = True
+def enrich(parts: Parts, identity_id: int, orders: Sequence[str] = ()) -> Facts:
+    """Fetch and keep the facts, as far as they come soon; says whether it is worth looking again."""
+    found = Facts.HERE
     for instance in parts.having("KnowsCustomers"):
-        complete &= _guarded(instance, _customers, parts, instance, identity_id)
+        if not _knows_customer(parts, instance, identity_id):
+            ask = partial(_guarded, instance, _customers, parts, instance, identity_id)
+            found = max(found, parts.lookups.look(instance, f"customer/{identity_id}", ask))
     for instance in parts.having("KnowsOrders"):
         for number in orders:
-            complete &= _guarded(instance, _order, parts, instance, number)
-    return complete
+            if not _knows_order(parts, instance, number):
+                ask = partial(_guarded, instance, _order, parts, instance, number)
+                found = max(found, parts.lookups.look(instance, f"order/{number}", ask))
+    return found
 
 
-def _guarded(instance: Instance, ask: Callable[..., bool], *args: object) -> bool:
-    """What one source says may be nonsense (a time without its zone): no reason to keep the case from the desk."""
+def learned(connection: Connection, said: sa.Row[Any]) -> bool:
+    """Whether something was learned of a message's customer or orders since its case was last owed to a desk."""
+    told = connection.scalar(
+        sa.select(sa.func.max(delivery.c.created_at)).where(
+            delivery.c.case_id == said.case_id, delivery.c.ability == "save_case"
+        )
+    )
+    if told is None:
+        return True
+    of_customer = sa.select(profile.c.id).where(
+        profile.c.identity_id == said.identity_id, profile.c.remote_id != "", profile.c.fetched_at >= told
+    )
+    of_orders = (
+        sa.select(order.c.id)
+        .join(message_order, message_order.c.number == order.c.number)
+        .where(message_order.c.message_id == said.id, order.c.fetched_at >= told)
+    )
+    return any(connection.scalar(one.limit(1)) is not None for one in (of_customer, of_orders))
+
+
+def _guarded(instance: Instance, ask: Callable[..., bool], parts: Parts, *args: object) -> bool:
+    """What one source says may be nonsense (a time without its zone): no reason to keep the case from the desk.
+
+    On a thread of the source's own. False when the source was away.
+    """
+    if parts.stop.is_set():
+        return False  # it waited for a thread, and the hub ends
     try:
-        return ask(*args)
+        return ask(parts, *args)
     except ILL:
         raise  # our own database is ill; the source is not to blame
     except Exception as error:
@@ -55,17 +82,22 @@ def _guarded(instance: Instance, ask: Callable[..., bool], *args: object) -> boo
         return True
 
 
-def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
+def _knows_customer(parts: Parts, instance: Instance, identity_id: int) -> bool:
     with parts.store.read() as connection:
-        row = connection.execute(sa.select(identity).where(identity.c.id == identity_id)).one()
         newest = connection.scalar(
             sa.select(sa.func.max(profile.c.fetched_at)).where(
                 profile.c.instance == instance.id, profile.c.identity_id == identity_id
             )
         )
-    if newest is not None and newest > parts.now() - FRESH:
-        return True
-    found = _ask(parts, instance, Identity(row.kind, row.value, row.name))
+    return newest is not None and newest > parts.now() - FRESH
+
+
+def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
+    if _knows_customer(parts, instance, identity_id):
+        return True  # learned between the look and this question
+    with parts.store.read() as connection:
+        row = connection.execute(sa.select(identity).where(identity.c.id == identity_id)).one()
+    found = _ask(instance, Identity(row.kind, row.value, row.name))
     if found is None:
         return False
     others = _belongs_alone(parts, instance, found) if len(found) == 1 else []
@@ -77,27 +109,15 @@ def _customers(parts: Parts, instance: Instance, identity_id: int) -> bool:
     return True
 
 
-def _ask(parts: Parts, instance: Instance, one: Identity) -> list[Profile] | None:
+def _ask(instance: Instance, one: Identity) -> list[Profile] | None:
     """What the CRM says of one identity; None when it is away."""
     assert isinstance(instance.component, KnowsCustomers)
+    if not instance.ready():
+        return None
     try:
-        return _look_up(parts, instance, instance.component.find_customers, one)
+        return instance.call(instance.component.find_customers, one)
     except (TresseError, Bug):
         return None
-
-
-def _look_up(parts: Parts, instance: Instance, find: Callable[[A], T], what: A) -> T:
-    """Raises what calls raise; Unavailable where it is away, or slow while somebody waits for a slow one already."""
-    began, asked = parts.clock.monotonic(), False
-    if not parts.slow.enter(instance.id, began):
-        raise Unavailable("it is slow, and asked already")
-    try:
-        if not instance.ready():
-            raise Unavailable("it is away")
-        asked = True
-        return instance.call(find, what, timeout=WAIT)
-    finally:
-        parts.slow.leave(instance.id, began, parts.clock.monotonic(), asked=asked)
 
 
 def _belongs_alone(parts: Parts, instance: Instance, found: list[Profile]) -> list[Identity]:
@@ -108,7 +128,7 @@ def _belongs_alone(parts: Parts, instance: Instance, found: list[Profile]) -> li
     sure = []
     for said in found[0].identities:
         one = canonical(said, parts.config.hub.country, instance.id)
-        owners = _ask(parts, instance, one)
+        owners = _ask(instance, one)
         if owners is not None and len(owners) == 1 and owners[0].remote_id == found[0].remote_id:
             sure.append(one)
     return sure
@@ -152,15 +172,21 @@ def _join(
         connection.execute(sa.update(customer).where(customer.c.id == owner).values(**known))
 
 
-def _order(parts: Parts, instance: Instance, number: str) -> bool:
+def _knows_order(parts: Parts, instance: Instance, number: str) -> bool:
     where = sa.and_(order.c.number == number, order.c.instance == instance.id)
     with parts.store.read() as connection:
         fetched = connection.scalar(sa.select(order.c.fetched_at).where(where))
-    if fetched is not None and fetched > parts.now() - FRESH:
+    return fetched is not None and fetched > parts.now() - FRESH
+
+
+def _order(parts: Parts, instance: Instance, number: str) -> bool:
+    if _knows_order(parts, instance, number):
         return True
     assert isinstance(instance.component, KnowsOrders)
+    if not instance.ready():
+        return False
     try:
-        facts = _look_up(parts, instance, instance.component.find_order, number)
+        facts = instance.call(instance.component.find_order, number)
     except (TresseError, Bug):
         return False
     if facts is not None:

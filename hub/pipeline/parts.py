@@ -17,8 +17,8 @@ from hub.config import BrandSettings, Config
 from hub.flow import Crowd, Flow
 from hub.instances import Instance
 from hub.pipeline.host_alert import HostAlert
+from hub.pipeline.lookups import Lookups
 from hub.pipeline.room import Room
-from hub.pipeline.slow import Slow
 from hub.pipeline.together import GroupCommit
 from hub.pipeline.troubles import Troubles
 from hub.reading import InProcess, Outcome, Readers
@@ -56,6 +56,8 @@ class Parts:
     """Whose turn it is, where one sender writes a lot."""
     troubles: Troubles
     """What this process stumbles over, told once."""
+    lookups: Lookups
+    """Who asks CRMs and shops, so that no case waits for a slow one."""
     started: datetime = field()
     """When this hub first started: what is older than `hub.history` before it is history."""
     stop: threading.Event = field(default_factory=threading.Event)
@@ -68,8 +70,6 @@ class Parts:
     """The page behind the one that is recorded now, by instance."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
-    slow: Slow = field(default_factory=Slow)
-    """Sources of facts that not everybody waits for (hub/pipeline/enrich.py)."""
     crowd: Crowd = field(default_factory=Crowd)
     """Whether a flood has to make room."""
     looked: dict[str, datetime] = field(default_factory=dict)

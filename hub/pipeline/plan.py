@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection
 
 from hub.instances import Instance
 from hub.pipeline.acknowledge import acknowledgement_is_owed, remember, why_not
-from hub.pipeline.enrich import enrich, verify_orders
+from hub.pipeline.enrich import enrich, learned, verify_orders
+from hub.pipeline.lookups import Facts
 from hub.pipeline.owe import Debt, cause_of, owe, owe_acknowledgement
 from hub.pipeline.parts import Parts
 from hub.pipeline.replies import answered
@@ -32,6 +33,8 @@ from hub.store.lanes import out_lane
 
 _LATE = (60, 600, 3600, 21600)
 """Seconds after which a source of facts that was away is asked again."""
+_SOON, _LATER, _PATIENCE = timedelta(seconds=10), timedelta(minutes=10), timedelta(days=1)
+"""When it is looked whether an answer has come; when at most, where many questions wait; and for how long in all."""
 
 
 # Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
@@ -89,6 +92,8 @@ class Plan:
     said: sa.Row[Any]
     cause: str
     found: Sequence[Suggestion]
+    news: bool
+    """Whether the desks do not have yet what a late look shows."""
 
 
 def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
@@ -101,32 +106,38 @@ def plan_raw(parts: Parts, answers: Answers, raw_id: int) -> None:
             parts.crowd.came(parts.now())
         said = connection.execute(_SAID, {"of": raw_id}).all()
         happened = connection.scalars(_HAPPENED, {"of": raw_id}).all() if todo.happened else []
-    complete = all(enrich(parts, one) for one in happened)
+    facts = max((enrich(parts, one) for one in happened), default=Facts.HERE)
     plans: list[Plan] = []
     for place, one in enumerate(said):
         if one.direction == str(Direction.OUT):
             answered(parts, one)
             continue
-        complete &= _ask(parts, one)
-        if one.case_id is None or (todo.late and not complete) or _is_history(parts, one, todo):
+        facts = max(facts, _ask(parts, one))
+        news = bool(todo.late) and one.case_id is not None and _is_news(parts, one)
+        if one.case_id is None or (todo.late and facts and not news) or _is_history(parts, one, todo):
             continue
         found: list[Suggestion] = []
         if not one.automatic:
             found = suggest(parts, answers, one.subject, one.reply or one.text, one.language)
-        plans.append(Plan(one, cause_of(todo.instance, todo.source_key, place), found))
-    _write(parts, todo, plans, complete=complete)
+        plans.append(Plan(one, cause_of(todo.instance, todo.source_key, place), found, news))
+    _write(parts, todo, plans, facts)
 
 
-def _ask(parts: Parts, said: sa.Row[Any]) -> bool:
-    """Ask the sources of facts about a customer's message; False when facts are still missing."""
+def _ask(parts: Parts, said: sa.Row[Any]) -> Facts:
+    """Ask the sources of facts about a customer's message; says whether facts are still missing."""
     orders: Sequence[str] = ()
     if said.orders:
         with parts.store.read() as connection:
             orders = connection.scalars(_NUMBERS, {"of": said.id}).all()
-    complete = enrich(parts, said.identity_id, orders)
+    facts = enrich(parts, said.identity_id, orders)
     if orders:
         verify_orders(parts, said.id)
-    return complete
+    return facts
+
+
+def _is_news(parts: Parts, said: sa.Row[Any]) -> bool:
+    with parts.store.read() as connection:
+        return learned(connection, said)
 
 
 def _is_history(parts: Parts, said: sa.Row[Any], todo: sa.Row[Any]) -> bool:
@@ -138,7 +149,7 @@ def _is_history(parts: Parts, said: sa.Row[Any], todo: sa.Row[Any]) -> bool:
     return bool(at < parts.started - timedelta(seconds=parts.config.hub.history))
 
 
-def _write(parts: Parts, todo: sa.Row[Any], plans: Sequence[Plan], *, complete: bool) -> None:
+def _write(parts: Parts, todo: sa.Row[Any], plans: Sequence[Plan], facts: Facts) -> None:
     """Write suggestions and deliveries, and that it is done: all of it or nothing."""
     with parts.store.write() as connection:
         cases = {}
@@ -147,7 +158,7 @@ def _write(parts: Parts, todo: sa.Row[Any], plans: Sequence[Plan], *, complete: 
             cases = {row.id: row for row in rows}
         for one in plans:
             _write_one(connection, parts, cases[one.said.case_id], one, todo)
-        _finish(connection, parts, todo, complete=complete)
+        _finish(connection, parts, todo, facts, news=any(one.news for one in plans))
 
 
 def _write_one(connection: Connection, parts: Parts, of_case: sa.Row[Any], plan: Plan, todo: sa.Row[Any]) -> None:
@@ -164,15 +175,31 @@ def _write_one(connection: Connection, parts: Parts, of_case: sa.Row[Any], plan:
     parts.store.wake(connection, [out_lane(one.lane, behind=behind) for one in debts])
 
 
-def _finish(connection: Connection, parts: Parts, todo: sa.Row[Any], *, complete: bool) -> None:
-    """Done; or, where a source of facts was away, a later second look."""
-    if complete or todo.late >= len(_LATE):
+def _finish(connection: Connection, parts: Parts, todo: sa.Row[Any], facts: Facts, *, news: bool) -> None:
+    """Done; or, where facts are missing, a late look. Nothing waits for it: what is said meanwhile is planned."""
+    wait = _until_next_look(todo, parts.now(), facts)
+    if wait is None:
         connection.execute(_FINISHED, {"of": todo.raw_id, "looks": todo.late})
         return
-    due = parts.now() + timedelta(seconds=_LATE[todo.late])
-    values = {"late": todo.late + 1, "attempts": 0, "reason": "waits for facts of a source that was away"}
+    due = parts.now() + wait
+    # What the desks are told once more needs a number of its own.
+    late = todo.late + 1 if news or facts is Facts.AWAY else max(1, todo.late)
+    values = {"late": late, "attempts": 0, "reason": "waits for facts of a source that is slow"}
+    if facts is Facts.AWAY:
+        values |= {"reason": "waits for facts of a source that was away"}
     again = sa.update(step).where(*_SAME).values(due_at=due, turn_at=due, **values)
     connection.execute(again, {"of": todo.raw_id, "looks": todo.late})
+
+
+def _until_next_look(todo: sa.Row[Any], now: datetime, facts: Facts) -> timedelta | None:
+    """None when there is none any more."""
+    if facts is Facts.HERE:
+        return None
+    age = now - todo.received_at
+    if facts is Facts.AWAY or age > _PATIENCE:
+        return timedelta(seconds=_LATE[todo.late]) if todo.late < len(_LATE) else None
+    # A thousand questions to a slow source take hours: what waits long is looked at seldom.
+    return _SOON if facts is Facts.COMING else min(max(age, _SOON), _LATER)
 
 
 def _keep_suggestions(connection: Connection, parts: Parts, said: sa.Row[Any], found: Sequence[Suggestion]) -> None:
@@ -218,7 +245,7 @@ def _owed_to_desks(
     for desk in desks_of(parts, of_case.instance):
         if said.automatic and not _knows(connection, desk, of_case):
             continue  # a machine alone makes no work for agents
-        abilities = [f"save_case/late{todo.late}" if todo.late else "save_case"]
+        abilities = ([f"save_case/late{todo.late}"] if plan.news else []) if todo.late else ["save_case"]
         if not todo.late:
             # Not "is the case over there?": a plan may be made twice, or after that of later words.
             if said.further and desk.has("AddsMessages") and said.instance != desk.id:

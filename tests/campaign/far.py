@@ -126,6 +126,9 @@ class Doors(BaseHTTPRequestHandler):
             self._end(number, "dead", 503)
             return
         time.sleep(self._delay(mood))
+        if what == "who":
+            self._end(number, "nobody", 200)
+            return
         if what == "find":
             found = world.effects.get((at, said["key"]))
             self._end(number, "found" if found else "none", 200, {"id": found})

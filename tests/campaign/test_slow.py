@@ -1,8 +1,8 @@
-"""A slow desk and a dead one, with hundreds of lanes owed to them, and a CRM that takes seconds to say who somebody
-is, beside healthy desks: who else waits?"""
+"""A slow desk and a dead one, with hundreds of lanes owed to them, and a slow CRM: who else waits?"""
 
 from __future__ import annotations
 
+import math
 import random
 import time
 
@@ -44,50 +44,56 @@ timeout = "60s"
 use = "ledger"
 url = "FAR"
 again = 0.0
-[crm.known]
-use = "register"
+[crm.who]
+use = "people"
 url = "FAR"
-channels = ["mail"]
+timeout = "60s"
 """
-HEALTHY, SICK = ("one", "two"), ("slow", "dead", "known")
-IN_TIME = 4.0
-"""Seconds that the CRM takes for each answer: slow, and not so slow that it counts as away (hub/pipeline/enrich.py)."""
+SICK = ("slow", "dead", "who")
+HEALTHY = ("one", "two")
 DESKS = {"one": ["mail"], "two": ["mail"], "limited": ["mail"], "slow": ["mail", "bulk"], "dead": ["mail", "bulk"]}
 
 
 def test_a_slow_desk_and_a_dead_one_delay_nobody_else():
-    _beside("embedded", "", lanes=size("MESSAGES", 50), rounds=1, each=10, slow=4.0, goal=3.0)
+    _beside("embedded", "", lanes=size("MESSAGES", 50), rounds=1, each=10, slow=4.0, goal=3.0, tail=math.inf)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
 def test_a_slow_desk_and_a_dead_one_delay_nobody_else_long(engine):
     sizes = {"lanes": size("MESSAGES", 1000), "rounds": size("ROUNDS", 5), "each": size("EACH", 80)}
-    _beside(engine[0], engine[1](), **sizes, slow=30.0, goal=1.3)
+    _beside(engine[0], engine[1](), **sizes, slow=30.0, goal=1.3, tail=1.5)
 
 
-def _beside(name: str, database: str, *, lanes: int, rounds: int, each: int, slow: float, goal: float) -> None:
+def _beside(
+    name: str, database: str, *, lanes: int, rounds: int, each: int, slow: float, goal: float, tail: float
+) -> None:
     """Phases alternate: the sick ones paused by the admin, then called with everything that waits for them.
 
-    `goal` is how much slower the others may become by it: what the long version holds to says something on a busy
-    machine only with hundreds of deliveries.
+    `goal` is how much slower the others' median may become by it: what the long version holds to says something on a
+    busy machine only with hundreds of deliveries. `tail` is the same for their p90: were a tenth of the customers to
+    wait for the sick ones, the median would not tell. Of a few deliveries, the first two that wait for the CRM's word
+    are a tenth; of hundreds they are not.
+
+    Each message is a new customer's, of whom the CRM has to be asked.
     """
     dice, progress = random.Random(SEED), Progress(f"slow and dead, {name}")
     with Place(SECTIONS, database=database) as place:
         place.far.mood("desk/slow", delay=(slow, slow))
         place.far.mood("desk/dead", dead=True)
-        place.far.mood("register/known", delay=(IN_TIME, IN_TIME))
+        place.far.mood("people/who", delay=(slow, slow))
         place.start("hub")
         for sick in SICK:
             place.tell_plainly("pause", sick)
         for some in Writers(dice, "b", customers=10**6).portions(lanes, 4):
             place.far.write("bulk", some)
         wait_for(lambda: _waiting(place, "slow") >= 2 * lanes, 60 + lanes, "everything to be owed")
-        writers = Writers(dice, customers=10**6)  # each one new, so that the CRM is asked
+        writers = Writers(dice, customers=10**6, further=0.0)
         for n in range(rounds * 2):
             phase = ("without", "with")[n % 2]
-            for sick in SICK if n else ():
-                place.tell_plainly("resume" if phase == "with" else "pause", sick)
+            for sick in SICK:
+                if n:
+                    place.tell_plainly("resume" if phase == "with" else "pause", sick)
             place.far.note(e="phase", name=phase)
             for _ in range(each):
                 place.far.write("mail", writers.some(1))
@@ -96,9 +102,9 @@ def _beside(name: str, database: str, *, lanes: int, rounds: int, each: int, slo
         place.far.note(e="phase", name="returned")
         place.far.mood("desk/slow")
         place.far.mood("desk/dead")
-        place.far.mood("register/known")
+        place.far.mood("people/who")
         settle(place, DESKS, 120 + lanes)
-        _told(place, name, goal)
+        _told(place, name, goal, tail)
 
 
 def _waiting(place: Place, desk: str) -> int:
@@ -106,7 +112,7 @@ def _waiting(place: Place, desk: str) -> int:
     return int(next(one["waiting"] for one in place.tell("instances")["instances"] if one["id"] == desk))
 
 
-def _told(place: Place, name: str, goal: float) -> None:
+def _told(place: Place, name: str, goal: float, tail: float) -> None:
     lines = list(place.far.lines())
     found = judge(lines, (), DESKS, sends=False)
     calls = [line for line in lines if line["e"] == "call"]
@@ -114,20 +120,20 @@ def _told(place: Place, name: str, goal: float) -> None:
     limited = most_in_a_second([line["t"] for line in calls if line["at"] == "desk/limited"])
     by_phase = {phase: sorted(seconds) for phase, seconds in latencies(lines, HEALTHY, "m").items()}
     without, beside = by_phase["without"], by_phase["with"]
-    ratio, late = (quantile(beside, part) / quantile(without, part) for part in (0.5, 0.9))
-    asked = sum(line["e"] == "call" and line["at"] == "register/known" for line in lines)
+    ratio, ratio90 = (quantile(beside, share) / quantile(without, share) for share in (0.5, 0.9))
+    asked = sum(line["at"] == "people/who" for line in calls)
     print(
         f"\nslow and dead, {name}, seed {SEED}: healthy desks p50/p90 without {quantile(without, 0.5):.2f} / "
         f"{quantile(without, 0.9):.2f} s, with {quantile(beside, 0.5):.2f} / {quantile(beside, 0.9):.2f} s, ratio of "
-        f"medians {ratio:.2f}, of p90 {late:.2f}; the slow CRM was asked {asked} times; calls into the dead one while dead {while_dead}; most calls in a second where 10 are "
-        f"allowed {limited}"
+        f"medians {ratio:.2f} (at most {goal:g}), of p90 {ratio90:.2f} (at most {tail:g}); calls into the dead one "
+        f"while dead {while_dead}; questions to the slow CRM {asked}; most calls in a second where 10 are allowed "
+        f"{limited}"
     )
     print(found.summary("  afterwards"))
     keep(f"slow, {name}", found)
     assert found.clean, found.first
     assert limited <= 10
-    assert 1 < while_dead < 40, "probed, and not hammered"
-    assert asked > 1
+    assert 1 < while_dead < 40, "its circuit opens, and it is tried again"
+    assert asked, "or it slows nobody because nobody asks"
     assert ratio <= goal
-    if len(beside) >= 100:  # of fewer, a tenth says little: who has just begun to wait when the CRM turns out slow
-        assert late <= 1.5
+    assert ratio90 <= tail

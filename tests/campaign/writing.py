@@ -10,9 +10,10 @@ from typing import Any
 
 
 class Writers:
-    """Makes messages. `prefix` keeps the marks of two writers apart."""
+    """Makes messages. `prefix` keeps the marks of two writers apart; `further` is the share that goes on in a thread."""
 
-    def __init__(self, dice: random.Random, prefix: str = "m", customers: int = 50) -> None:
+    def __init__(self, dice: random.Random, prefix: str = "m", customers: int = 50, further: float = 0.6) -> None:
+        self._further = further
         self._dice, self._prefix, self._customers = dice, prefix, customers
         self._numbers = count(1)
         self._open: list[list[dict[str, Any]]] = []
@@ -28,7 +29,7 @@ class Writers:
 
     def _one(self) -> dict[str, Any]:
         mark = f"{self._prefix}{next(self._numbers):06}"
-        if self._open and self._dice.random() < 0.6:
+        if self._open and self._dice.random() < self._further:
             thread = self._dice.choice(self._open[-20:])
             if len(thread) < 5:
                 return self._said(mark, thread)

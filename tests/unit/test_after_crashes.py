@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from hub.pipeline import replay, voices
 from hub.pipeline.settle import interrupted
-from hub.pipeline.slow import Slow
 from hub.sdk import AuthError, Unavailable
 from hub.store.cases import delivery, suggestion
 from hub.store.health import alert
@@ -145,30 +144,6 @@ def test_a_second_look_proposes_nothing_to_an_agent_who_answered(world, monkeypa
     world.go(2)
     assert rows(world, step) == []
     assert rows(world, suggestion) == []
-
-
-def test_one_planner_at_a_time_waits_for_a_slow_source_and_the_others_go_on_without(world):
-    """What it knows comes with a later look, and a quick answer makes it one that all wait for again."""
-    slow, began = world.hub.parts.slow, world.clock.monotonic()
-    slow.enter("files", began)  # another planner waits for it
-    world.clock.at += timedelta(seconds=1)
-    world.mail(text=QUESTION)
-    world.go(3)
-    assert ("find_customers" in world.far.calls, len(world.far.tickets)) == (False, 1)
-    slow.leave("files", began, world.clock.monotonic(), asked=True)
-    assert slow.knows("files", world.clock.monotonic())
-    world.go(70)
-    assert "find_customers" in world.far.calls
-    assert not slow.knows("files", world.clock.monotonic())
-
-
-def test_whatever_the_others_wait_for_one_planner_goes_on():
-    slow = Slow()
-    assert [slow.enter(name, 0.0) for name in ("a", "b", "c", "d")] == [True, True, True, False]
-    slow.leave("b", 0.0, 0.1, asked=True)
-    assert slow.enter("d", 0.2)
-    assert not slow.enter("e", 9.0)
-    assert not slow.enter("a", 9.0)
 
 
 def test_words_read_again_do_not_double_those_the_case_begins_with(world, monkeypatch):

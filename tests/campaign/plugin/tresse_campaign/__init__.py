@@ -1,4 +1,4 @@
-"""The hub's side of `tests/campaign/far.py`, as a partner would write it: a channel, a desk and a CRM over HTTP."""
+"""The hub's side of `tests/campaign/far.py`, as a partner would write it: a channel and a desk over HTTP."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hub.sdk import Component, hookimpl
 
 @hookimpl
 def hub_components() -> list[type[Component[Any]]]:
-    """The channel `feed`, the desk `ledger`, and `register`, which is asked who somebody is."""
+    """The channel `feed`, the desk `ledger`, and `people`, who knows customers."""
     from .feed import Feed
     from .ledger import Ledger
-    from .register import Register
+    from .people import People
 
-    return [Feed, Ledger, Register]
+    return [Feed, Ledger, People]

@@ -1,4 +1,4 @@
-"""The CRM `register`: asked who a customer is, it knows nobody, after a while."""
+"""The CRM `people`: asked who a customer is. It knows nobody, and takes its time to say so."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from hub.sdk import CRM, Identity, Profile, Settings
 from .far import post
 
 
-class RegisterSettings(Settings):
+class PeopleSettings(Settings):
     """Where it is."""
 
     url: str = Field(description="The far side's address.")
 
 
-class Register(CRM[RegisterSettings]):
+class People(CRM[PeopleSettings]):
     """KnowsCustomers."""
 
-    name = "register"
-    settings_model = RegisterSettings
+    name = "people"
+    settings_model = PeopleSettings
 
     def check(self) -> None: ...
 
     def find_customers(self, identity: Identity) -> list[Profile]:
-        post(self.context, f"{self.settings.url}/register/{self.context.id}/find", {"key": identity.value}, 0.0)
+        address = f"{self.settings.url}/people/{self.context.id}/who"
+        post(self.context, address, {"key": identity.value}, 0.0)
         return []
