@@ -26,6 +26,7 @@ BOTH = {
     "test_knowledge",
     "test_migrations",
     "test_leases",
+    "test_lookups",
     "test_pace",
     "test_pauses",
     "test_reading_hub",

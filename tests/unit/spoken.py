@@ -18,6 +18,7 @@ ERRORS = {
     "ConfigError": 0,
     "AuthError": 0,
     "Unavailable": 0,
+    "NoTurn": 0,
     "NotRequestTracker": 0,
     "Rejected": 0,
     "Unreadable": 0,
