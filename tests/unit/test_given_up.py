@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -170,7 +171,9 @@ def test_what_a_silent_worker_had_begun_is_left_alone_as_long(world):
         await given.wait()
         running.cancel()
 
-    asyncio.run(look())
+    # On a thread of its own: a browser's loop may run in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, look()).result(30)
     (row,) = rows(world, delivery, delivery.c.id == head.id)
     instance = world.hub.instances["desk"]
     assert (row.due_at - row.started_at).total_seconds() == 2 * instance.limit + instance.settle

@@ -17,7 +17,8 @@ from tests.unit.web.door import come_in
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHub]:
+def hub(tmp_path_factory: pytest.TempPathFactory, kind_of_database: str) -> Iterator[SmallHub]:
+    """Of the database that the module runs on: it is made anew for the next one."""
     hub = small_hub(Path(tmp_path_factory.mktemp("web")))
     seed(hub.store, NOON)
     yield hub

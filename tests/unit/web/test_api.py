@@ -22,7 +22,7 @@ from tests.unit.small_hub import SmallHub, small_hub
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallHub]:
+def hub(tmp_path_factory: pytest.TempPathFactory, kind_of_database: str) -> Iterator[SmallHub]:
     hub = small_hub(Path(tmp_path_factory.mktemp("api")))
     seed(hub.store, NOON)
     yield hub
