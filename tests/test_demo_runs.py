@@ -35,8 +35,10 @@ def test_everything_that_came_in_stands_somewhere(shop: tuple[Path, dict[str, ob
         (entries,) = database.execute("SELECT count(*) FROM message WHERE instance LIKE 'formulaire'").fetchone()
         reading = "SELECT count(*) FROM step WHERE stage = 'read' AND state = 'waiting' AND instance IN ('courrier', 'envoyes')"
         (unread,) = database.execute(reading).fetchone()
-    assert raws >= inbox + sent - 3  # those of the last moment may have come with the end
-    assert int(str(found["messages"])) == raws - unread + entries  # and may not have been read any more
+    # Those of the last moment may have come with the end, and been read after it was counted, or not any more.
+    assert raws >= inbox + sent - 3
+    read = raws - unread + entries
+    assert read - 3 <= int(str(found["messages"])) <= read
 
 
 def test_suggestions_lie_as_drafts_and_nothing_was_sent(shop: tuple[Path, dict[str, object]]) -> None:
