@@ -92,6 +92,7 @@ class Hub:
         end = self.clock.monotonic() + CLOSING
         for instance, closing in ending:
             instance.end_close(closing, end - self.clock.monotonic())
+        self.vigil.end()
         self.parts.readers.end()
         self.parts.pushes.close(CLOSING)
         self.store.close()

@@ -25,6 +25,8 @@ LOOK = 5.0
 """Seconds between two looks."""
 SILENT = 60.0
 """Seconds without a sign of life of any worker before somebody should know."""
+ENDING = 1.0
+"""Seconds to wait at the end for a look that is under way."""
 LASTING = 30.0
 """Seconds an engine may be ill before its process ends."""
 
@@ -54,13 +56,20 @@ class Vigil:
         self._parts = parts
         self._telling = Telling(parts, threads)
         self._seen_at = parts.clock.monotonic()
+        self._watching: threading.Thread | None = None
 
     def start(self) -> None:
         """Look until the hub stops, on a thread of its own. An embedded engine that starts is its own answer."""
         if self._parts.config.engine.kind == "distributed":
-            threading.Thread(target=self._watch, name="vigil", daemon=True).start()
+            self._watching = threading.Thread(target=self._watch, name="vigil", daemon=True)
+            self._watching.start()
         else:
             self._close_if_open()
+
+    def end(self) -> None:
+        """Wait a moment for a look that is under way, so that it does not find the database closed."""
+        if self._watching is not None:
+            self._watching.join(ENDING)
 
     def _watch(self) -> None:
         while not self._parts.stop.is_set():
