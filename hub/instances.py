@@ -138,9 +138,7 @@ class Instance:
                 away = Unavailable(f"no answer within {limit:g} s", maybe_done=True)
             self._judge(away, judged=judged)
             raise away from error
-        except KeyboardInterrupt:
-            raise
-        except TooSoon:
+        except (KeyboardInterrupt, TooSoon):
             raise
         except TurnUnknown as error:
             self._nobody_called(judged=judged)

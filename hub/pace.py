@@ -60,6 +60,17 @@ class Stop(Protocol):
     def wait(self, timeout: float | None = None) -> bool: ...
 
 
+class _Call(threading.local):
+    """The paid call that this thread makes, if it makes one."""
+
+    left = 0
+    """Requests that are paid for."""
+    sent = False
+    """Whether a request has left."""
+    end = math.inf
+    """When its time is over (monotonic)."""
+
+
 class Pace:
     """The pace of one instance. `spacing` is in seconds between calls; None: as fast as you like."""
 
@@ -69,7 +80,7 @@ class Pace:
         self._lock = threading.Lock()
         self._heeds: datetime | None = None
         """Until when the far side's word holds, as far as this process knows: so long it looks at the row."""
-        self._paid = threading.local()
+        self._paid = _Call()
 
     @property
     def active(self) -> bool:
@@ -162,14 +173,13 @@ class Pace:
     def before_request(self) -> None:
         """Each request after a call's first takes a turn of its own. Raises NoTurn when that is too far off."""
         mine = self._paid
-        if getattr(mine, "left", 0):
+        if mine.left:
             mine.left -= 1
         elif self.active:
-            time_left = getattr(mine, "end", math.inf) - self._clock.monotonic()
+            time_left = mine.end - self._clock.monotonic()
             wait = self.take(min(time_left, max(PATIENCE, TURNS * (self._spacing or 0.0))))
             if wait > 0:  # what was sent before it in this call may be the whole effect
-                sent = getattr(mine, "sent", False)
-                raise NoTurn("too many calls for its limit; tried again later", retry_after=wait, maybe_done=sent)
+                raise NoTurn("too many calls for its limit; tried again later", retry_after=wait, maybe_done=mine.sent)
         mine.sent = True
 
     def after_request(self, status: int, headers: Mapping[str, str]) -> None:

@@ -88,10 +88,15 @@ def _oldest_of(connection: Connection, now: datetime, cases: Collection[int]) ->
     return found
 
 
+def _waits(steps: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
+    """Those that wait to be planned."""
+    return steps.c.state == "waiting", steps.c.stage == "plan"
+
+
 # Made once, not at every use: docs/decisions/0012-what-a-message-costs.md
 _waiting = (
     sa.select(step.c.raw_id, step.c.due_at)
-    .where(step.c.state == "waiting", step.c.stage == "plan")
+    .where(*_waits(step))
     .where(sa.or_(step.c.due_at <= sa.bindparam("now", type_=At), step.c.late == 0))
     .order_by(step.c.place, step.c.raw_id)
     .limit(sa.bindparam("most"))
@@ -135,11 +140,6 @@ def _steps_of(cases: Collection[int]) -> sa.Subquery:
     through all that is due, to find it in order.
     """
     return sa.select(step).where(step.c.case_id.in_(cases)).limit(_ALL).subquery("of_cases")
-
-
-def _waits(steps: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
-    """Those that wait to be planned."""
-    return steps.c.state == "waiting", steps.c.stage == "plan"
 
 
 def plan_raws(parts: Parts, answers: Answers, raw_ids: Sequence[int]) -> None:
