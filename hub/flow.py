@@ -5,11 +5,13 @@ while has it a little later than the one before (a leaky bucket, as GCRA of ITU-
 due is taken in the order of turns, so ten thousand mails of one sender pass at full speed through an idle
 hub, and step aside for anybody else's.
 
-Kept in memory: a mailbox is read by one process, and after a restart a flood only counts anew.
+Kept in memory: a mailbox is read by one process, and after a restart a flood only counts anew. What must outlive
+that is the order of one sender's words, so each of a flood bears the sender's number until it is read.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
@@ -21,6 +23,11 @@ SENDERS = 20_000
 """How many senders are remembered; the one that wrote longest ago is forgotten first."""
 CALM = timedelta(seconds=10)
 """So long after anybody's message in its turn was worked on, a flood has the hub to itself."""
+
+
+def number_of(sender: str) -> int:
+    """A number for a sender, the same in every process; 0 for none. Two senders that share one are read in order."""
+    return (zlib.crc32(sender.encode()) & 0x7FFFFFFF) or 1 if sender else 0
 
 
 class Flow:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from hub.instances import Instance
 from hub.log import logger
 from hub.pipeline.parts import Parts, Reading
-from hub.pipeline.waiting import PAGE, oldest, still_waiting
+from hub.pipeline.waiting import PAGE, SHARE, oldest, still_waiting
 from hub.reading import NoReaderError, Outcome, Unread
 from hub.sdk import Event, Message, Raw
 from hub.store.intake import step
@@ -55,7 +55,7 @@ def next_page(parts: Parts, instance: str) -> Sequence[Any]:
 def read_ahead(parts: Parts, name: str, rows: Sequence[Any]) -> None:
     """Begin with the page behind `rows`: children read it while this process records."""
     instance, reading = parts.instances.get(name), parts.reading.get(name)
-    if len(rows) < PAGE or instance is None or not instance.has("Reads"):
+    if len(rows) < SHARE or instance is None or not instance.has("Reads"):
         return
     if parts.readers.may_hang(instance.component):
         return

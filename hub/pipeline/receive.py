@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
-from hub.flow import Flow
+from hub.flow import Flow, number_of
 from hub.mail.glance import sender_of
 from hub.sdk import Page, Raw
 from hub.store import Store, next_ids, upsert
@@ -39,7 +39,17 @@ _BEHIND = (
         .scalar_subquery(),
         step.c.stage == "read",
     )
-    .values(turn_at=sa.bindparam("turn", type_=At))
+    .values(turn_at=sa.bindparam("turn", type_=At), flood=sa.bindparam("of_flood"))
+)
+_FLOODS = (
+    sa.select(step.c.instance, step.c.flood)
+    .where(
+        step.c.state == "waiting",
+        step.c.stage == "read",
+        step.c.instance.in_(sa.bindparam("of", expanding=True)),
+        step.c.flood.in_(sa.bindparam("senders", expanding=True)),
+    )
+    .distinct()
 )
 _SQLITE_RAW = """
 INSERT INTO raw (instance, source_key, received_at, sha256, size, facts, data)
@@ -89,6 +99,12 @@ def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw
     found = [(instance, one, hashlib.sha256(one.data).hexdigest()) for instance, raws in pushes for one in raws]
     if not found:
         return
+    turns = _turns(connection, [(instance, one) for instance, one, _ in found], now, flow)
+    behind = [
+        {"of": instance, "called": one.key, "turn": turn, "of_flood": flood}
+        for (instance, one, _), (turn, flood) in zip(found, turns, strict=True)
+        if flood
+    ]
     if connection.dialect.name == "sqlite":
         _push_to_sqlite(connection, found, now)
     else:
@@ -96,8 +112,6 @@ def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw
         steps = [_step(number, instance, now) for number, instance in kept]
         if steps:
             connection.execute(_INSERT_STEP, steps)
-    turns = [(instance, one, flow.turn(instance, _sender(one), now)) for instance, one, _ in found]
-    behind = [{"of": i, "called": one.key, "turn": turn} for i, one, turn in turns if turn > now]
     if behind:  # a flood; everybody else's turn is at once, which costs no statement
         connection.execute(_BEHIND, behind)
 
@@ -139,9 +153,32 @@ def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], n
     ids = next_ids(connection, raw, len(fresh))
     rows = [_row(instance, one, digest, now) | {"id": i} for i, (one, digest) in zip(ids, fresh, strict=True)]
     connection.execute(_INSERT_RAW, rows)
-    turns = [flow.turn(instance, _sender(one), now) for one, _ in fresh]
-    steps = [_step(i, instance, now) | {"turn_at": turn} for i, turn in zip(ids, turns, strict=True)]
+    turns = _turns(connection, [(instance, one) for one, _ in fresh], now, flow)
+    steps = [
+        _step(i, instance, now) | {"turn_at": turn, "flood": flood} for i, (turn, flood) in zip(ids, turns, strict=True)
+    ]
     connection.execute(_INSERT_STEP, steps)
+
+
+def _turns(
+    connection: Connection, raws: Sequence[tuple[str, Raw]], now: datetime, flow: Flow
+) -> list[tuple[datetime, int]]:
+    """When each has its turn, and the number of the sender whose flood it is read behind; 0 for none.
+
+    Behind a flood that waits to be read comes everything more of its sender, though this process may never have
+    heard of it: else a customer's words could overtake each other.
+    """
+    senders = [(instance, _sender(one)) for instance, one in raws]
+    numbers = {number_of(sender) for _, sender in senders} - {0}
+    asked = {"of": [*{instance for instance, _ in senders}], "senders": [*numbers]}
+    floods = {tuple(row) for row in connection.execute(_FLOODS, asked)} if numbers else set()
+    found = []
+    for instance, sender in senders:
+        turn, number = flow.turn(instance, sender, now), number_of(sender)
+        if turn > now:
+            floods.add((instance, number))
+        found.append((turn, number if (instance, number) in floods else 0))
+    return found
 
 
 def _sender(one: Raw) -> str:

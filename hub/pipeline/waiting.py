@@ -1,8 +1,9 @@
-"""Which raws wait to be read: instance by instance, each in the order in which it came."""
+"""Which raws wait to be read: instance by instance, in the order in which they came, a flood behind all others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
@@ -15,22 +16,14 @@ from hub.store.intake import raw, step
 
 PAGE = 100
 """Messages that share a transaction: one commit costs as much as a hundred inserts."""
+SHARE = 20
+"""Messages of a flood in a page while others are about: who comes next waits until they are read."""
 
 _WAITS = sa.and_(step.c.state == "waiting", step.c.stage == "read")
 
 
 _OLDEST = (
-    sa.select(
-        raw.c.id,
-        raw.c.instance,
-        raw.c.source_key,
-        raw.c.received_at,
-        raw.c.facts,
-        raw.c.data,
-        step.c.turn_at,
-        step.c.due_at,
-    )
-    .join(step, step.c.raw_id == raw.c.id)
+    sa.select(step.c.raw_id, step.c.due_at, step.c.flood)
     .where(
         _WAITS,
         step.c.instance == sa.bindparam("of"),
@@ -38,24 +31,46 @@ _OLDEST = (
         sa.or_(step.c.due_at <= sa.bindparam("now", type_=At), step.c.reason == ""),
         step.c.raw_id.not_in(sa.bindparam("but", expanding=True)),
     )
-    .order_by(step.c.raw_id)  # as the index is: sorting a backlog would read all its bytes
+    .order_by(step.c.raw_id)  # as the indexes are
     .limit(PAGE)
+)
+_OTHERS = _OLDEST.where(step.c.flood == 0)
+_WHOLE = (
+    sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data, step.c.turn_at)
+    .join(step, step.c.raw_id == raw.c.id)
+    .where(raw.c.id.in_(sa.bindparam("of", expanding=True)))
 )
 
 
 def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any]:
     """A page of what an instance brought in and is due to be read, `but` for the raws of these ids.
 
-    In the order in which it came, whoever's turn it is: a customer's words would overtake each other where one of
-    them is a flood's and the next is not any more. What a flood has to wait for is to be planned.
+    In the order in which it came, except that others pass a flood. No sender's words overtake each other: after one
+    that is a flood's, all of that sender's are, until those are read (hub/pipeline/receive.py).
     """
     now = parts.now()
     with parts.store.read() as connection:
-        found = connection.execute(_OLDEST, {"of": instance, "now": now, "but": list(but)}).all()
-    rows = list(takewhile(lambda row: row.due_at <= now, found))
+        asked = {"of": instance, "now": now, "but": list(but)}
+        ids = _next_ids(connection, asked, now, crowded=parts.crowd.here(now))
+        whole = {row.id: row for row in connection.execute(_WHOLE, {"of": ids})} if ids else {}
+    rows = [whole[one] for one in ids if one in whole]  # in our order: a database would sort all their bytes
     if any(row.turn_at <= row.received_at for row in rows):  # a flood's turns come too, one by one
         parts.crowd.came(now)
     return rows
+
+
+def _next_ids(connection: Connection, asked: Mapping[str, Any], now: datetime, *, crowded: bool) -> list[int]:
+    found = _due(connection.execute(_OLDEST, asked).all(), now)
+    flood = [row.raw_id for row in found if row.flood]
+    if not flood:
+        return [row.raw_id for row in found]
+    # All that came before one of these and is no flood's is among the others, their senders' first words as well.
+    others = [row.raw_id for row in _due(connection.execute(_OTHERS, asked).all(), now)]
+    return [*others, *flood[: max(SHARE, 0 if crowded else PAGE - len(others))]]
+
+
+def _due(rows: Sequence[Any], now: datetime) -> list[Any]:
+    return list(takewhile(lambda row: row.due_at <= now, rows))
 
 
 def still_waiting(parts: Parts, rows: Sequence[Any]) -> Sequence[Any]:

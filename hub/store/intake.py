@@ -34,8 +34,10 @@ step = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("late", sa.Integer, nullable=False, server_default="0"),  # looks since facts were missing
     sa.Column("place", Id, nullable=False, server_default="0"),  # in its case: the number of its first message
+    sa.Column("flood", sa.Integer, nullable=False, server_default="0"),  # whose flood it is read behind (hub/flow.py)
     sa.Index("ix_step_state_stage_due_at", "state", "stage", "due_at", "raw_id"),
     sa.Index("ix_step_state_stage_instance", "state", "stage", "instance", "raw_id"),
+    sa.Index("ix_step_state_stage_instance_flood", "state", "stage", "instance", "flood", "raw_id"),
     # PostgreSQL's lanes ask by case (hub/store/lanes.py).
     sa.Index("ix_step_case_id", "case_id"),
 )

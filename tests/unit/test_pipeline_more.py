@@ -489,6 +489,7 @@ def test_what_every_page_and_every_look_asks_reads_an_index_and_sorts_nothing(wo
 
     for n in range(60):  # as many as make SQLite weigh its indexes otherwise
         world.mail(text=QUESTION, **{"from": f"c{n}@customer.example"})
+        world.mail(text=QUESTION, **{"from": "flood@customer.example"})
     for source in _sources(world):
         source.tick()
     for engine in (world.hub.store._engine, world.hub.store._durable):
@@ -508,6 +509,7 @@ def test_what_every_page_and_every_look_asks_reads_an_index_and_sorts_nothing(wo
     assert any("ix_step_case_id" in one for one in asked), (
         "what is due of some cases, without passing over all the others"
     )
+    assert any("ix_step_state_stage_instance_flood" in one and "step.flood = " in one for one in asked), "others first"
     own = [one for one in asked if "message.raw_id IS NULL" in one]  # our own mails: there may be many
     assert own
     assert all("ix_message_sent" in one for one in own), own
