@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
+from urllib3.connection import HTTPConnection
 
-from hub.http import GuardedSession, is_outside
+from hub.http import GuardedSession, _connect, is_outside
 
 INSIDE = ["127.0.0.1", "10.0.0.8", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"]
 
@@ -41,6 +43,14 @@ def test_a_host_the_admin_named_may_be_inside():
     with pytest.raises(requests.ConnectionError) as caught:
         GuardedSession(("127.0.0.1",)).get("http://127.0.0.1:9/", timeout=2)
     assert "address inside" not in str(caught.value)
+
+
+def test_a_request_is_not_kept_back_for_an_answer_to_its_first_part():
+    """Head and body go in two pieces; Nagle's algorithm would hold the second until the first is acknowledged."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made = _connect(HTTPConnection("127.0.0.1", server.getsockname()[1]), {"127.0.0.1"})
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        made.close()
 
 
 @pytest.mark.parametrize("method", ["get", "options", "post", "head"])
