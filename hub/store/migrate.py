@@ -16,8 +16,10 @@ from hub.store.session import Store, alone
 
 TRIES, PAUSE = 20, 0.5
 """How often a migration begins while workers stand in its way, and the seconds between."""
-DEADLOCK = "40P01"
-"""PostgreSQL's word for two that wait for each other."""
+IN_THE_WAY = {"40P01", "55P03"}
+"""PostgreSQL's words for two that wait for each other, and for a lock that was not to be had in time."""
+PATIENCE = 2_000
+"""Milliseconds a migration waits for a table: everybody who comes after it waits as well, readers too."""
 
 
 def _settings() -> AlembicConfig:
@@ -29,14 +31,14 @@ def _settings() -> AlembicConfig:
 def migrate(store: Store) -> None:
     """Run the migrations that are missing. Raises ConfigError for a database newer than this hub.
 
-    Workers at work lock tables in an order of their own. Where PostgreSQL ends us to let them go on, nothing was
-    changed, and we begin anew.
+    Workers at work lock tables in an order of their own, and a long look (a backup) holds them for minutes. Where
+    PostgreSQL ends us to let others go on, nothing was changed, and we begin anew.
     """
     for tried in range(1, TRIES + 1):
         try:
             _migrate(store)
         except sa.exc.OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != DEADLOCK or tried == TRIES:
+            if getattr(error.orig, "sqlstate", None) not in IN_THE_WAY or tried == TRIES:
                 raise
             time.sleep(PAUSE)
         else:
@@ -59,5 +61,7 @@ def _migrate(store: Store) -> None:
                 f"(it ends at {script.get_current_head()}): a newer version has migrated it. Install that version "
                 "here too; to go back to this one, restore a backup from before"
             )
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = {PATIENCE}"))
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -10,8 +13,9 @@ from alembic.runtime.migration import MigrationContext
 
 from hub.sdk import ConfigError
 from hub.store import Store
-from hub.store.migrate import migrate
+from hub.store.migrate import _settings, migrate
 from hub.store.tables import metadata
+from tests import databases
 from tests.databases import database_url
 
 
@@ -62,3 +66,27 @@ def test_a_migration_that_stood_in_a_workers_way_begins_anew(tmp_path, monkeypat
     migrate(store)
     assert len(tried) == 3
     store.close()
+
+
+def test_a_migration_that_waits_lets_others_pass(store, monkeypatch):
+    """A backup holds the table for long; who stands in line for all of it would keep everybody behind from reading."""
+    if databases.is_sqlite():
+        pytest.skip("SQLite has one writer, and readers never wait")
+    monkeypatch.setattr("hub.store.migrate.PAUSE", 0.2)
+    monkeypatch.setattr("hub.store.migrate.PATIENCE", 200)
+    with store.write() as connection:
+        settings = _settings()
+        settings.attributes["connection"] = connection
+        command.downgrade(settings, "-1")
+    looked: list[object] = []
+    with store.session() as backup, ThreadPoolExecutor() as threads:
+        backup.execute(sa.text("SELECT count(*) FROM step"))
+        migrating = threads.submit(migrate, store)
+        time.sleep(0.1)
+        with store.write() as connection:
+            connection.execute(sa.text("SET LOCAL statement_timeout = 5000"))
+            looked.append(connection.scalar(sa.text("SELECT count(*) FROM step")))
+        assert not migrating.done()
+        backup.rollback()
+        migrating.result(20)
+    assert looked == [0]
