@@ -51,14 +51,21 @@ def _connect(connection: HTTPConnection, allowed: Collection[str]) -> socket.soc
     last: OSError = OSError("no address")
     for address in addresses:
         try:
-            made = socket.create_connection((address, port), connection.timeout)
+            return _opened((address, port), connection)
         except OSError as error:
             last = error
-            continue
+    raise NewConnectionError(connection, f"{host}:{port}: {last}") from last
+
+
+def _opened(address: tuple[str, int], connection: HTTPConnection) -> socket.socket:
+    made = socket.create_connection(address, connection.timeout)
+    try:
         for option in connection.socket_options or ():  # TCP_NODELAY: else each POST waits 40 ms for an ACK
             made.setsockopt(*option)
-        return made
-    raise NewConnectionError(connection, f"{host}:{port}: {last}") from last
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _guarded(allowed: Collection[str]) -> dict[str, type[HTTPConnectionPool]]:

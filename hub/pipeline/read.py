@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -82,11 +83,14 @@ def _read_group(parts: Parts, instance: Instance, rows: Sequence[Any]) -> list[I
     if reading is None or (reading.future.done() and any(row.id not in reading.outcomes for row in rows)):
         reading = parts.reading[instance.id] = _begin(parts, instance, rows, reading)
     stuck = _be_patient(parts, instance, reading)
-    done = [_judged(row, reading.outcomes.pop(row.id)) for row in rows if row.id in reading.outcomes]
-    known = {one.raw_id for one in (*done, *stuck)}
-    rest = [row for row in rows if row.id not in known]
-    _wait(parts, [row for row in rest if row.id in reading.ids], SOON)
-    _wait(parts, [row for row in rest if row.id not in reading.ids], LATER)
+    # No further than to the first that is not known: what was read ahead of a page that failed may be known sooner.
+    known = list(takewhile(lambda row: row.id in reading.outcomes, rows))
+    done = [_judged(row, reading.outcomes.pop(row.id)) for row in known]
+    gone = {one.raw_id for one in (*done, *stuck)}
+    rest = [row for row in rows if row.id not in gone]
+    soon = {*reading.ids, *reading.outcomes}
+    _wait(parts, [row for row in rest if row.id in soon], SOON)
+    _wait(parts, [row for row in rest if row.id not in soon], LATER)
     return [*done, *stuck]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,28 +29,34 @@ _KNOWN = sa.select(raw.c.source_key).where(
     raw.c.instance == sa.bindparam("of"), raw.c.source_key.in_(sa.bindparam("keys", expanding=True))
 )
 _INSERT_RAW, _INSERT_STEP = sa.insert(raw), sa.insert(step)
-_PUSHED = postgresql.insert(raw).on_conflict_do_nothing().returning(raw.c.id, raw.c.instance)
+_PUSHED = postgresql.insert(raw).on_conflict_do_nothing().returning(raw.c.id, raw.c.instance, raw.c.source_key)
 _BEHIND = (
     sa.update(step)
     .where(
         step.c.raw_id
         == sa.select(raw.c.id)
-        .where(raw.c.instance == sa.bindparam("of"), raw.c.source_key == sa.bindparam("called"))
-        .scalar_subquery(),
-        step.c.stage == "read",
+        .where(
+            raw.c.instance == sa.bindparam("of"),
+            raw.c.source_key == sa.bindparam("called"),
+            raw.c.id > sa.bindparam("last"),  # what was here before keeps its place
+        )
+        .scalar_subquery()
     )
     .values(turn_at=sa.bindparam("turn", type_=At), flood=sa.bindparam("of_flood"))
 )
-_FLOODS = (
-    sa.select(step.c.instance, step.c.flood)
-    .where(
-        step.c.state == "waiting",
-        step.c.stage == "read",
-        step.c.instance.in_(sa.bindparam("of", expanding=True)),
-        step.c.flood.in_(sa.bindparam("senders", expanding=True)),
-    )
-    .distinct()
-)
+_asked = {
+    "sqlite": sa.func.json_each(sa.bindparam("senders")).table_valued("value").c.value,
+    "postgresql": sa.cast(
+        sa.func.json_array_elements_text(sa.cast(sa.bindparam("senders"), sa.JSON)).column_valued("value"), sa.Integer
+    ),
+}
+_in_flood = step.c.state == "waiting", step.c.stage == "read", step.c.instance == sa.bindparam("of")
+_ANY_FLOOD = sa.select(step.c.raw_id).where(*_in_flood, step.c.flood > 0).limit(1)
+_FLOODS = {
+    # By a subquery and not EXISTS, which PostgreSQL makes a join of, over all of a flood.
+    name: sa.select(one).where(sa.select(1).where(*_in_flood, step.c.flood == one).limit(1).scalar_subquery() == 1)
+    for name, one in _asked.items()
+}
 _SQLITE_RAW = """
 INSERT INTO raw (instance, source_key, received_at, sha256, size, facts, data)
 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
@@ -99,24 +105,25 @@ def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw
     found = [(instance, one, hashlib.sha256(one.data).hexdigest()) for instance, raws in pushes for one in raws]
     if not found:
         return
-    turns = _turns(connection, [(instance, one) for instance, one, _ in found], now, flow)
-    behind = [
-        {"of": instance, "called": one.key, "turn": turn, "of_flood": flood}
-        for (instance, one, _), (turn, flood) in zip(found, turns, strict=True)
-        if flood
-    ]
+    turns: dict[tuple[str, str], tuple[datetime, int]] = {}
+    by_raw = _turns(connection, [(instance, one) for instance, one, _ in found], now, flow)
+    for (instance, one, _), turn in zip(found, by_raw, strict=True):
+        turns.setdefault((instance, one.key), turn)
     if connection.dialect.name == "sqlite":
-        _push_to_sqlite(connection, found, now)
-    else:
-        kept = connection.execute(_PUSHED, [_row(instance, one, digest, now) for instance, one, digest in found])
-        steps = [_step(number, instance, now) for number, instance in kept]
-        if steps:
-            connection.execute(_INSERT_STEP, steps)
-    if behind:  # a flood; everybody else's turn is at once, which costs no statement
-        connection.execute(_BEHIND, behind)
+        _push_to_sqlite(connection, found, turns, now)
+        return
+    kept = connection.execute(_PUSHED, [_row(instance, one, digest, now) for instance, one, digest in found]).all()
+    if kept:
+        steps = [_step(row.id, row.instance, now, *turns[row.instance, row.source_key]) for row in kept]
+        connection.execute(_INSERT_STEP, steps)
 
 
-def _push_to_sqlite(connection: Connection, found: Sequence[tuple[str, Raw, str]], now: datetime) -> None:
+def _push_to_sqlite(
+    connection: Connection,
+    found: Sequence[tuple[str, Raw, str]],
+    turns: Mapping[tuple[str, str], tuple[datetime, int]],
+    now: datetime,
+) -> None:
     """The same below Core, which would cost more than SQLite does: every web thread waits for this one.
 
     Nobody else writes meanwhile, so what lies behind the last id is ours.
@@ -128,6 +135,13 @@ def _push_to_sqlite(connection: Connection, found: Sequence[tuple[str, Raw, str]
     ]
     connection.exec_driver_sql(_SQLITE_RAW, rows)
     connection.exec_driver_sql(_SQLITE_STEP, (at, last))
+    behind = [
+        {"of": instance, "called": key, "last": last, "turn": turn, "of_flood": flood}
+        for (instance, key), (turn, flood) in turns.items()
+        if flood
+    ]
+    if behind:  # a flood; everybody else's turn is at once, which costs no statement
+        connection.execute(_BEHIND, behind)
 
 
 def _new(connection: Connection, instance: str, page: Page) -> list[tuple[Raw, str]]:
@@ -154,10 +168,7 @@ def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], n
     rows = [_row(instance, one, digest, now) | {"id": i} for i, (one, digest) in zip(ids, fresh, strict=True)]
     connection.execute(_INSERT_RAW, rows)
     turns = _turns(connection, [(instance, one) for one, _ in fresh], now, flow)
-    steps = [
-        _step(i, instance, now) | {"turn_at": turn, "flood": flood} for i, (turn, flood) in zip(ids, turns, strict=True)
-    ]
-    connection.execute(_INSERT_STEP, steps)
+    connection.execute(_INSERT_STEP, [_step(i, instance, now, *turn) for i, turn in zip(ids, turns, strict=True)])
 
 
 def _turns(
@@ -169,9 +180,11 @@ def _turns(
     heard of it: else a customer's words could overtake each other.
     """
     senders = [(instance, _sender(one)) for instance, one in raws]
-    numbers = {number_of(sender) for _, sender in senders} - {0}
-    asked = {"of": [*{instance for instance, _ in senders}], "senders": [*numbers]}
-    floods = {tuple(row) for row in connection.execute(_FLOODS, asked)} if numbers else set()
+    floods = {
+        (instance, number)
+        for instance in {instance for instance, _ in senders}
+        for number in _floods(connection, instance, {number_of(one) for of, one in senders if of == instance})
+    }
     found = []
     for instance, sender in senders:
         turn, number = flow.turn(instance, sender, now), number_of(sender)
@@ -179,6 +192,14 @@ def _turns(
             floods.add((instance, number))
         found.append((turn, number if (instance, number) in floods else 0))
     return found
+
+
+def _floods(connection: Connection, instance: str, senders: Collection[int]) -> Iterable[int]:
+    """Those of the senders whose flood waits to be read."""
+    if connection.scalar(_ANY_FLOOD, {"of": instance}) is None:
+        return ()
+    asked = {"of": instance, "senders": json.dumps([*senders])}
+    return connection.scalars(_FLOODS[connection.dialect.name], asked).all()
 
 
 def _sender(one: Raw) -> str:
@@ -198,8 +219,9 @@ def _row(instance: str, one: Raw, digest: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _step(number: int, instance: str, now: datetime) -> dict[str, Any]:
-    return {"raw_id": number, "stage": "read", "state": "waiting", "instance": instance, "due_at": now}
+def _step(number: int, instance: str, now: datetime, turn: datetime, flood: int) -> dict[str, Any]:
+    waits = {"raw_id": number, "stage": "read", "state": "waiting", "instance": instance, "due_at": now}
+    return waits | {"turn_at": turn, "flood": flood}
 
 
 def _move(connection: Connection, instance: str, source: str, value: Any, now: datetime, epoch: int | None) -> None:

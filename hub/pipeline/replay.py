@@ -33,7 +33,9 @@ def replay_raw(store: Store, now: datetime, raw_id: int | None = None) -> int:
         unread = sa.select(message.c.id).where(message.c.raw_id.in_(ids), message.c.state == "unread")
         connection.execute(sa.delete(message_body).where(message_body.c.message_id.in_(unread)))
         connection.execute(sa.delete(message).where(message.c.raw_id.in_(ids), message.c.state == "unread"))
-        again = sa.update(step).where(which).values(state="waiting", due_at=now, turn_at=now, attempts=0, reason="")
+        # Nobody's flood: what its sender said later may not be one either, and must not be read first.
+        values = {"state": "waiting", "due_at": now, "turn_at": now, "flood": 0, "attempts": 0, "reason": ""}
+        again = sa.update(step).where(which).values(values)
         taken = connection.execute(again.returning(step.c.raw_id, step.c.stage, step.c.case_id, step.c.instance)).all()
         if connection.scalar(sa.select(step.c.raw_id).where(step.c.state == "kept").limit(1)) is None:
             close_alert(connection, KEPT, now)

@@ -14,11 +14,11 @@ from alembic.script import ScriptDirectory
 from hub.sdk import ConfigError
 from hub.store.session import Store, alone
 
-TRIES, PAUSE = 20, 0.5
-"""How often a migration begins while workers stand in its way, and the seconds between."""
+TRIES, PAUSE = 240, 2.0
+"""How often a migration begins while others stand in its way, and the seconds between: ten minutes in all."""
 IN_THE_WAY = {"40P01", "55P03"}
 """PostgreSQL's words for two that wait for each other, and for a lock that was not to be had in time."""
-PATIENCE = 2_000
+PATIENCE = 500
 """Milliseconds a migration waits for a table: everybody who comes after it waits as well, readers too."""
 
 
@@ -29,7 +29,8 @@ def _settings() -> AlembicConfig:
 
 
 def migrate(store: Store) -> None:
-    """Run the migrations that are missing. Raises ConfigError for a database newer than this hub.
+    """Run the migrations that are missing. Raises ConfigError for a database newer than this hub, and for a table
+    that somebody else never lets go.
 
     Workers at work lock tables in an order of their own, and a long look (a backup) holds them for minutes. Where
     PostgreSQL ends us to let others go on, nothing was changed, and we begin anew.
@@ -38,8 +39,13 @@ def migrate(store: Store) -> None:
         try:
             _migrate(store)
         except sa.exc.OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) not in IN_THE_WAY or tried == TRIES:
+            if getattr(error.orig, "sqlstate", None) not in IN_THE_WAY:
                 raise
+            if tried == TRIES:
+                raise ConfigError(
+                    "the database could not be migrated: others have held its tables for ten minutes, a backup or a "
+                    "long query (pg_stat_activity names them). Let them end and try again; nothing was changed"
+                ) from error
             time.sleep(PAUSE)
         else:
             return

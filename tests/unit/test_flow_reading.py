@@ -1,0 +1,212 @@
+"""Others are read before a flood, and nobody's own words in another order (docs/decisions/0014)."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import sqlalchemy as sa
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from hub.engine.sources import sources_of
+from hub.flow import FREE, Flow, number_of
+from hub.pipeline import record
+from hub.pipeline.receive import keep_pushed
+from hub.pipeline.record import record_page
+from hub.pipeline.replay import replay_raw
+from hub.pipeline.waiting import SHARE
+from hub.sdk import Raw
+from hub.store.intake import message, message_body, step
+from tests.world import Inline, Post, World
+
+MANY = 70
+"""More than a sender has free, and than a page holds of a flood."""
+
+
+def test_others_are_read_before_a_flood_though_they_came_behind_it(tmp_path):
+    world = World(tmp_path)
+    _write(world, "flood", 300)
+    _write(world, "bob", 2)
+    _poll(world)
+    world.hub.engine.look()
+    assert {"bob 0", "bob 1"} < {*_said(world)}
+    many = len(_said(world))
+    for n in range(2, 6):
+        _write(world, "bob", 1, n)
+        _poll(world)
+        world.hub.engine.look()  # what is read ahead comes first
+    assert "bob 4" in _said(world)
+    assert len(_said(world)) <= many + 4 * (SHARE + 1)  # no more while others are about: who comes next waits for these
+    world.go(30)
+    assert [one for one in _said(world) if one.startswith("flood")] == [f"flood {n}" for n in range(300)]
+    world.hub.stop()
+
+
+DOES = st.one_of(
+    st.tuples(st.just("write"), st.sampled_from("ab"), st.sampled_from([1, FREE, MANY, MANY])),
+    st.sampled_from([("read",), ("poll",), ("restart",), ("wait",), ("cut",), ("slow",)]),
+)
+POLLED_BEFORE_A_RESTART = [("write", "a", MANY), ("poll",), ("restart",), ("write", "a", 1)]
+CUT_WHILE_READING_AHEAD = [
+    *[("write", "a", 150), ("write", "b", 1), ("poll",), ("read",), ("cut",), *[("wait",)] * 9, ("slow",)],
+    *[("wait",), ("read",)] * 9,
+]
+
+
+@given(st.lists(DOES, max_size=20))
+@example(POLLED_BEFORE_A_RESTART)
+@example(CUT_WHILE_READING_AHEAD)
+@settings(max_examples=25, deadline=None)
+def test_nobodys_words_are_read_in_another_order(does):
+    """Whatever comes in, whoever counts anew, and wherever the database or a reader takes its time."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as left:
+        world = World(Path(folder))
+        left.callback(lambda: world.hub.stop())  # noqa: PLW0108 - the hub of that moment
+        # As with children: what is not read in time is left to them.
+        left.enter_context(mock.patch.object(type(world.hub.parts.readers), "may_hang", return_value=False))
+        wrote: Counter[str] = Counter()
+        slow: list[Callable[[], None]] = []
+        for what, *more in [*does, ("poll",)]:
+            if what == "write":
+                _write(world, more[0], more[1], wrote[more[0]])
+                wrote[more[0]] += more[1]
+            elif what == "read":
+                record_page(world.hub.parts, "support")
+            elif what == "poll":
+                _poll(world)
+            elif what == "restart":
+                world.restart()
+            elif what == "wait":
+                world.clock.at += timedelta(seconds=7)
+            elif what == "cut":
+                _cut(world)
+            else:
+                slow.append(_slowly(world))
+        for finish in slow:
+            finish()
+        for _ in range(3 + len(slow)):
+            world.clock.at += timedelta(seconds=7)
+            while record_page(world.hub.parts, "support"):
+                pass
+        said = _said(world)
+        for who, many in wrote.items():
+            assert [one for one in said if one.startswith(who)] == [f"{who} {n}" for n in range(many)]
+
+
+def _cut(world: World) -> None:
+    """The database goes away while a page is recorded."""
+    away = sa.exc.OperationalError("INSERT", {}, Exception("closed"))
+    with mock.patch.object(record, "_record", side_effect=away):
+        try:
+            record_page(world.hub.parts, "support")
+        except sa.exc.OperationalError:
+            world.clock.at += timedelta(seconds=5)
+
+
+def _slowly(world: World) -> Callable[[], None]:
+    """Look at a page whose reader takes its time; what is returned lets it finish."""
+    instance = world.hub.parts.instances["support"]
+    begun: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    class Slow(Inline):
+        def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            begun.append((future, lambda: function(*args, **kwargs)))
+            return future
+
+    with mock.patch.object(instance, "reads", Slow()), mock.patch("hub.pipeline.read.PATIENCE", 0.0):
+        record_page(world.hub.parts, "support")
+
+    def finish() -> None:
+        for future, read in begun:
+            if not future.done():
+                future.set_result(read())
+
+    return finish
+
+
+def test_what_is_pushed_is_read_behind_its_senders_flood_whoever_took_it(tmp_path):
+    """Several processes take what is pushed, and each counts for itself."""
+    world = World(tmp_path)
+    store, now = world.hub.store, world.clock.now()
+
+    def push(first: int, many: int, flow: Flow) -> None:
+        raws = [Raw(f"p{n}", b"{}", {"sender": "flood@x.example"}) for n in range(first, first + many)]
+        with store.write() as connection:
+            keep_pushed(connection, [("support", raws)], now, flow)
+
+    push(0, FREE + 5, Flow())
+    push(FREE + 5, 1, Flow())
+    with store.read() as connection:
+        floods = connection.scalars(sa.select(step.c.flood).order_by(step.c.raw_id)).all()
+    assert floods == [0] * (FREE + 1) + [number_of("flood@x.example")] * 5
+    world.hub.stop()
+
+
+def _write(world: World, who: str, many: int, first: int = 0) -> None:
+    for n in range(first, first + many):
+        world.mail(text=f"{who} {n}", sender_fact=f"{who}@x.example", **{"from": f"{who}@x.example"})
+
+
+def _said(world: World) -> list[str]:
+    """In the order in which it was recorded."""
+    with world.hub.store.read() as connection:
+        words = sa.select(message_body.c.text).join(message).where(message.c.direction == "in").order_by(message.c.id)
+        return list(connection.scalars(words))
+
+
+def test_what_is_pushed_again_keeps_its_place(tmp_path):
+    """The answer to it was lost. By now its sender is a flood, and it must not go behind what came after it."""
+    world = World(tmp_path)
+    flow = Flow()
+
+    def push(who: str, first: int, many: int) -> None:
+        def said(n: int) -> bytes:
+            return json.dumps(
+                {"from": f"{who}@x.example", "text": f"{who} {n}", "id": f"<{who}{n}@x.example>"}
+            ).encode()
+
+        raws = [Raw(f"{who}{n}", said(n), {"sender": f"{who}@x.example"}) for n in range(first, first + many)]
+        with world.hub.store.write() as connection:
+            keep_pushed(connection, [("support", raws), ("support", raws[:1])], world.clock.now(), flow)
+
+    push("flood", 0, 200)
+    push("alice", 0, FREE)
+    push("alice", 5, 1)
+    while record_page(world.hub.parts, "support"):
+        pass
+    assert [one for one in _said(world) if one.startswith("alice")] == [f"alice {n}" for n in range(FREE)]
+    world.hub.stop()
+
+
+def test_what_is_replayed_goes_before_its_senders_later_words(tmp_path, monkeypatch):
+    """A bug kept three hundred of one sender unread, and the next three, which were no flood any more."""
+    world = World(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(Post, "read", mock.Mock(side_effect=ValueError("a bug")))
+        for first, many in ((0, 300), (300, 3)):
+            _write(world, "alice", many, first)
+            _poll(world)
+            while record_page(world.hub.parts, "support"):
+                pass
+            world.clock.at += timedelta(hours=1)
+    assert replay_raw(world.hub.store, world.clock.now()) == 303
+    while record_page(world.hub.parts, "support"):
+        pass
+    assert _said(world) == [f"alice {n}" for n in range(303)]
+    world.hub.stop()
+
+
+def _poll(world: World) -> None:
+    for source in sources_of(world.hub.parts, world.hub.engine.wake, world.hub.engine._stop):
+        if source.instance.id == "support":
+            source.tick()
