@@ -196,7 +196,7 @@ def _turns(
 
 def _floods(connection: Connection, instance: str, senders: Collection[int]) -> Iterable[int]:
     """Those of the senders whose flood waits to be read."""
-    if connection.scalar(_ANY_FLOOD, {"of": instance}) is None:
+    if not any(senders) or connection.scalar(_ANY_FLOOD, {"of": instance}) is None:
         return ()
     asked = {"of": instance, "senders": json.dumps([*senders])}
     return connection.scalars(_FLOODS[connection.dialect.name], asked).all()
