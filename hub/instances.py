@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import requests
 
@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 CALL_LIMIT = 30.0
 """Seconds a call into a component may take where its section does not say otherwise."""
+VISITS = 2
+"""Calls at most that callers of one instance make on threads of their own (`Instance.visit`)."""
 CLOSING = 1.0
 """Seconds the components have to close, all at once: a server that does not answer must not hold up the stop."""
 
@@ -53,7 +55,7 @@ class Instance:
         self._calls = lend.threads(f"{section.id}-call", self.options.threads)
         self.reads = lend.threads(f"{section.id}-read", 1)  # for `read` alone: it never waits for the network
         self._lock = threading.Lock()
-        self._hung = 0
+        self._hung = self._visits = 0
         self._under_way: set[str] = set()
         self.sides = Sides(section.id, lend.store, lend.clock, lend.random)
         self.pace = pace or Pace(section.id, lend.store, lend.clock, lend.stop, section.options.spacing)
@@ -124,6 +126,27 @@ class Instance:
                     self.succeeded()
                 return result
 
+    def visit(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a method that takes what is pushed, on the caller's thread: handing it over costs more than the work.
+
+        Raises what `call` raises. One that hangs would keep the caller for good, so only a few are at it at a time;
+        whoever comes meanwhile, or behind those that hang, has the instance's threads and its time limit.
+        """
+        with self._lock:
+            full = self._visits >= VISITS
+            self._visits += not full
+        if full:
+            return self.call(function, *args, judged=False)
+        try:
+            return function(*args)
+        except TimeoutError as error:
+            raise Unavailable(str(error) or "timed out", maybe_done=True) from error
+        except BaseException as error:  # noqa: BLE001 - told as one of the four words
+            self._raise(error, judged=False)
+        finally:
+            with self._lock:
+                self._visits -= 1
+
     def _result(self, future: Future[T], limit: float, once: str, *, judged: bool) -> T:
         """What a call returns or raises, within `limit` seconds, and what that says about the far side."""
         try:
@@ -138,16 +161,20 @@ class Instance:
                 away = Unavailable(f"no answer within {limit:g} s", maybe_done=True)
             self._judge(away, judged=judged)
             raise away from error
-        except (KeyboardInterrupt, TooSoon):
-            raise
-        except TurnUnknown as error:
+        except BaseException as error:  # noqa: BLE001 - also sys.exit() and panics of extensions: our thread goes on
+            self._raise(error, judged=judged)
+
+    def _raise(self, error: BaseException, *, judged: bool) -> NoReturn:
+        """Tell what a component raised in one of the four words, and note what that says about the far side."""
+        if isinstance(error, KeyboardInterrupt | TooSoon):
+            raise error
+        if isinstance(error, TurnUnknown):
             self._nobody_called(judged=judged)
             raise error.ill from None
-        except BaseException as error:  # also sys.exit() and panics of extensions: they must not end our thread
-            self._judge(error, judged=judged)
-            if isinstance(error, ConfigError | Unavailable | Rejected):
-                raise
-            raise Bug(f"{type(error).__name__} in {self.component.name}") from error
+        self._judge(error, judged=judged)
+        if isinstance(error, ConfigError | Unavailable | Rejected):
+            raise error
+        raise Bug(f"{type(error).__name__} in {self.component.name}") from error
 
     def _count_hung(self, future: Future[Any], once: str) -> None:
         def back(_: Future[Any]) -> None:

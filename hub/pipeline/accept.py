@@ -25,7 +25,7 @@ def accept(parts: Parts, instance: Instance, request: Request) -> Reply:
     if request.method not in _READING and not parts.room.left():
         return BUSY  # before the component counts what will not be kept
     try:
-        accepted = instance.call(component.accept, request, judged=False)
+        accepted = instance.visit(component.accept, request)
     except AuthError as error:
         return Reply(403, f"{error}\n".encode())
     except Rejected as error:

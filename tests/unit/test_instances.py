@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
 from hub.config import Section, SectionOptions
-from hub.instances import Bug, Instance, Lend
+from hub.instances import VISITS, Bug, Instance, Lend
 from hub.log import configure, logger
 from hub.sdk import AuthError, Channel, Context, Rejected, Settings, Unavailable
 from hub.store import Store
@@ -21,6 +21,7 @@ from hub.store.migrate import migrate
 from hub.store.sides import begin_sides
 from hub.threads import Threads
 from tests.databases import database_url
+from tests.servers.ports import wait_for
 from tests.world import ToldClock
 
 
@@ -168,6 +169,35 @@ def test_a_call_that_hangs_costs_a_thread_and_then_the_instance_alone(instance):
             break
         threading.Event().wait(0.01)
     assert instance.call(lambda: "again") == "again"
+
+
+def test_who_pushes_has_the_work_done_on_its_own_thread(instance):
+    assert instance.visit(threading.get_ident) == threading.get_ident()
+    for error, word in ((Rejected("422"), Rejected), (ValueError("x"), Bug), (TimeoutError(), Unavailable)):
+        with pytest.raises(word):
+            instance.visit(_raise(error))
+    cause = ValueError("the reason")
+    away = Unavailable("away")
+    away.__cause__ = cause
+    with pytest.raises(Unavailable) as caught:
+        instance.visit(_raise(away))
+    assert caught.value.__cause__ is cause
+    assert instance.health.state == "green", "what a stranger does says nothing about the far side"
+    assert instance.visit(threading.get_ident) == threading.get_ident(), "and all of them are gone"
+
+
+def test_behind_two_that_hang_who_pushes_is_told_in_time(instance):
+    """They keep two of the threads of the web server, and no more."""
+    let_go = threading.Event()
+    visitors = [threading.Thread(target=instance.visit, args=(let_go.wait,)) for _ in range(VISITS)]
+    for one in visitors:
+        one.start()
+    wait_for(lambda: instance._visits == VISITS, 5, "both to be inside")
+    assert instance.visit(threading.get_ident) != threading.get_ident()
+    let_go.set()
+    for one in visitors:
+        one.join(5)
+    assert instance._visits == 0
 
 
 def test_a_constructor_that_hangs_does_not_hold_up_the_others(lend, tmp_path, monkeypatch):
