@@ -489,7 +489,7 @@ def test_what_every_page_and_every_look_asks_reads_an_index_and_sorts_nothing(wo
 
     for n in range(60):  # as many as make SQLite weigh its indexes otherwise
         world.mail(text=QUESTION, **{"from": f"c{n}@customer.example"})
-        world.mail(text=QUESTION, **{"from": "flood@customer.example"})
+        world.mail(text=QUESTION, sender_fact="flood@customer.example", **{"from": "flood@customer.example"})
     for source in _sources(world):
         source.tick()
     for engine in (world.hub.store._engine, world.hub.store._durable):
