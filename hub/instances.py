@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 CALL_LIMIT = 30.0
 """Seconds a call into a component may take where its section does not say otherwise."""
-VISITS = 2
+VISITS = 4
 """Calls at most that callers of one instance make on threads of their own (`Instance.visit`)."""
 CLOSING = 1.0
 """Seconds the components have to close, all at once: a server that does not answer must not hold up the stop."""

@@ -186,13 +186,13 @@ def test_who_pushes_has_the_work_done_on_its_own_thread(instance):
     assert instance.visit(threading.get_ident) == threading.get_ident(), "and all of them are gone"
 
 
-def test_behind_two_that_hang_who_pushes_is_told_in_time(instance):
-    """They keep two of the threads of the web server, and no more."""
+def test_behind_a_few_that_hang_who_pushes_is_told_in_time(instance):
+    """They keep so many threads of the web server, and no more."""
     let_go = threading.Event()
     visitors = [threading.Thread(target=instance.visit, args=(let_go.wait,)) for _ in range(VISITS)]
     for one in visitors:
         one.start()
-    wait_for(lambda: instance._visits == VISITS, 5, "both to be inside")
+    wait_for(lambda: instance._visits == VISITS, 5, "all to be inside")
     assert instance.visit(threading.get_ident) != threading.get_ident()
     let_go.set()
     for one in visitors:
