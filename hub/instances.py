@@ -139,8 +139,6 @@ class Instance:
             return self.call(function, *args, judged=False)
         try:
             return function(*args)
-        except TimeoutError as error:
-            raise Unavailable(str(error) or "timed out", maybe_done=True) from error
         except BaseException as error:  # noqa: BLE001 - told as one of the four words
             self._raise(error, judged=False)
         finally:
@@ -153,8 +151,8 @@ class Instance:
             return future.result(limit)
         except TimeoutError as error:
             if future.done() and not future.cancelled():  # the component's own TimeoutError
-                away = Unavailable(str(error) or "timed out", maybe_done=True)
-            elif future.cancel():  # it never began, and now never will
+                self._raise(error, judged=judged)
+            if future.cancel():  # it never began, and now never will
                 away = Unavailable(f"no free thread within {limit:g} s")
             else:
                 self._count_hung(future, once)
@@ -171,6 +169,10 @@ class Instance:
         if isinstance(error, TurnUnknown):
             self._nobody_called(judged=judged)
             raise error.ill from None
+        if isinstance(error, TimeoutError):
+            away = Unavailable(str(error) or "timed out", maybe_done=True)
+            self._judge(away, judged=judged)
+            raise away from error
         self._judge(error, judged=judged)
         if isinstance(error, ConfigError | Unavailable | Rejected):
             raise error

@@ -54,7 +54,10 @@ def next_page(parts: Parts, instance: str) -> Sequence[Any]:
 
 
 def read_ahead(parts: Parts, name: str, rows: Sequence[Any]) -> None:
-    """Begin with the page behind `rows`: children read it while this process records."""
+    """Begin with the page behind `rows`: children read it while this process records.
+
+    Behind fewer than a flood has in a page lies nothing, most likely.
+    """
     instance, reading = parts.instances.get(name), parts.reading.get(name)
     if len(rows) < SHARE or instance is None or not instance.has("Reads"):
         return
@@ -87,10 +90,13 @@ def _read_group(parts: Parts, instance: Instance, rows: Sequence[Any]) -> list[I
     known = list(takewhile(lambda row: row.id in reading.outcomes, rows))
     done = [_judged(row, reading.outcomes.pop(row.id)) for row in known]
     gone = {one.raw_id for one in (*done, *stuck)}
-    rest = [row for row in rows if row.id not in gone]
-    soon = {*reading.ids, *reading.outcomes}
-    _wait(parts, [row for row in rest if row.id in soon], SOON)
-    _wait(parts, [row for row in rest if row.id not in soon], LATER)
+    soon: list[Any] = []
+    later: list[Any] = []
+    for row in rows:
+        if row.id not in gone:
+            (soon if row.id in reading.ids or row.id in reading.outcomes else later).append(row)
+    _wait(parts, soon, SOON)
+    _wait(parts, later, LATER)
     return [*done, *stuck]
 
 

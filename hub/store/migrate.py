@@ -29,8 +29,9 @@ def _settings() -> AlembicConfig:
 
 
 def migrate(store: Store) -> None:
-    """Run the migrations that are missing. Raises ConfigError for a database newer than this hub, and for a table
-    that somebody else never lets go.
+    """Run the migrations that are missing.
+
+    Raises ConfigError for a database newer than this hub, and where others hold its tables for ten minutes.
 
     Workers at work lock tables in an order of their own, and a long look (a backup) holds them for minutes. Where
     PostgreSQL ends us to let others go on, nothing was changed, and we begin anew.
