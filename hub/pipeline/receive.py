@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from hub.flow import Flow, number_of
 from hub.mail.glance import sender_of
 from hub.sdk import Page, Raw
 from hub.store import Store, next_ids, upsert
-from hub.store.base import At, to_ms
 from hub.store.intake import cursor, raw, step
 from hub.store.lanes import read_lane
 
@@ -29,21 +27,6 @@ _KNOWN = sa.select(raw.c.source_key).where(
     raw.c.instance == sa.bindparam("of"), raw.c.source_key.in_(sa.bindparam("keys", expanding=True))
 )
 _INSERT_RAW, _INSERT_STEP = sa.insert(raw), sa.insert(step)
-_PUSHED = postgresql.insert(raw).on_conflict_do_nothing().returning(raw.c.id, raw.c.instance, raw.c.source_key)
-_BEHIND = (
-    sa.update(step)
-    .where(
-        step.c.raw_id
-        == sa.select(raw.c.id)
-        .where(
-            raw.c.instance == sa.bindparam("of"),
-            raw.c.source_key == sa.bindparam("called"),
-            raw.c.id > sa.bindparam("last"),  # what was here before keeps its place
-        )
-        .scalar_subquery()
-    )
-    .values(turn_at=sa.bindparam("turn", type_=At), flood=sa.bindparam("of_flood"))
-)
 _asked = {
     "sqlite": sa.func.json_each(sa.bindparam("senders")).table_valued("value").c.value,
     "postgresql": sa.cast(
@@ -57,14 +40,6 @@ _FLOODS = {
     name: sa.select(one).where(sa.select(1).where(*_in_flood, step.c.flood == one).limit(1).scalar_subquery() == 1)
     for name, one in _asked.items()
 }
-_SQLITE_RAW = """
-INSERT INTO raw (instance, source_key, received_at, sha256, size, facts, data)
-VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-"""
-_SQLITE_STEP = """
-INSERT INTO step (raw_id, stage, state, instance, due_at)
-SELECT id, 'read', 'waiting', instance, ? FROM raw WHERE id > ?
-"""
 
 
 class Overtaken(Exception):
@@ -97,53 +72,6 @@ def receive(
     return len(fresh)
 
 
-def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw]]], now: datetime, flow: Flow) -> None:
-    """Keep what several senders pushed, whoever they are. No cursor moves: nobody asked.
-
-    What is here already stays as it is, and of a key that comes twice the first one is kept.
-    """
-    found = [(instance, one, hashlib.sha256(one.data).hexdigest()) for instance, raws in pushes for one in raws]
-    if not found:
-        return
-    turns: dict[tuple[str, str], tuple[datetime, int]] = {}
-    by_raw = _turns(connection, [(instance, one) for instance, one, _ in found], now, flow)
-    for (instance, one, _), turn in zip(found, by_raw, strict=True):
-        turns.setdefault((instance, one.key), turn)
-    if connection.dialect.name == "sqlite":
-        _push_to_sqlite(connection, found, turns, now)
-        return
-    kept = connection.execute(_PUSHED, [_row(instance, one, digest, now) for instance, one, digest in found]).all()
-    if kept:
-        steps = [_step(row.id, row.instance, now, *turns[row.instance, row.source_key]) for row in kept]
-        connection.execute(_INSERT_STEP, steps)
-
-
-def _push_to_sqlite(
-    connection: Connection,
-    found: Sequence[tuple[str, Raw, str]],
-    turns: Mapping[tuple[str, str], tuple[datetime, int]],
-    now: datetime,
-) -> None:
-    """The same below Core, which would cost more than SQLite does: every web thread waits for this one.
-
-    Nobody else writes meanwhile, so what lies behind the last id is ours.
-    """
-    last, at = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM raw").scalar_one(), to_ms(now)
-    rows = [
-        (instance, one.key, at, digest, len(one.data), json.dumps(dict(one.facts)), one.data)
-        for instance, one, digest in found
-    ]
-    connection.exec_driver_sql(_SQLITE_RAW, rows)
-    connection.exec_driver_sql(_SQLITE_STEP, (at, last))
-    behind = [
-        {"of": instance, "called": key, "last": last, "turn": turn, "of_flood": flood}
-        for (instance, key), (turn, flood) in turns.items()
-        if flood
-    ]
-    if behind:  # a flood; everybody else's turn is at once, which costs no statement
-        connection.execute(_BEHIND, behind)
-
-
 def _new(connection: Connection, instance: str, page: Page) -> list[tuple[Raw, str]]:
     """The raws of the page that are not here yet, with their hash."""
     unique: dict[str, Raw] = {}
@@ -167,24 +95,18 @@ def _keep(connection: Connection, instance: str, fresh: list[tuple[Raw, str]], n
     ids = next_ids(connection, raw, len(fresh))
     rows = [_row(instance, one, digest, now) | {"id": i} for i, (one, digest) in zip(ids, fresh, strict=True)]
     connection.execute(_INSERT_RAW, rows)
-    turns = _turns(connection, [(instance, one) for one, _ in fresh], now, flow)
+    senders = [(instance, sender_in(one)) for one, _ in fresh]
+    turns = turns_of(senders, floods_here(connection, senders), now, flow)
     connection.execute(_INSERT_STEP, [_step(i, instance, now, *turn) for i, turn in zip(ids, turns, strict=True)])
 
 
-def _turns(
-    connection: Connection, raws: Sequence[tuple[str, Raw]], now: datetime, flow: Flow
+def turns_of(
+    senders: Iterable[tuple[str, str]], floods: set[tuple[str, int]], now: datetime, flow: Flow
 ) -> list[tuple[datetime, int]]:
-    """When each has its turn, and the number of the sender whose flood it is read behind; 0 for none.
+    """When each, by instance and sender, has its turn, and the number of the sender whose flood it is read behind.
 
-    Behind a flood that waits to be read comes everything more of its sender, though this process may never have
-    heard of it: else a customer's words could overtake each other.
+    0 for none. `floods` are those that are known of, by instance and number; what begins here is added.
     """
-    senders = [(instance, _sender(one)) for instance, one in raws]
-    floods = {
-        (instance, number)
-        for instance in {instance for instance, _ in senders}
-        for number in _floods(connection, instance, {number_of(one) for of, one in senders if of == instance})
-    }
     found = []
     for instance, sender in senders:
         turn, number = flow.turn(instance, sender, now), number_of(sender)
@@ -192,6 +114,19 @@ def _turns(
             floods.add((instance, number))
         found.append((turn, number if (instance, number) in floods else 0))
     return found
+
+
+def floods_here(connection: Connection, senders: Sequence[tuple[str, str]]) -> set[tuple[str, int]]:
+    """The floods of these senders that wait to be read.
+
+    Behind them comes everything more of their senders, though this process may never have heard of it: else a
+    customer's words could overtake each other.
+    """
+    return {
+        (instance, number)
+        for instance in {instance for instance, _ in senders}
+        for number in _floods(connection, instance, {number_of(one) for of, one in senders if of == instance})
+    }
 
 
 def _floods(connection: Connection, instance: str, senders: Collection[int]) -> Iterable[int]:
@@ -202,7 +137,7 @@ def _floods(connection: Connection, instance: str, senders: Collection[int]) -> 
     return connection.scalars(_FLOODS[connection.dialect.name], asked).all()
 
 
-def _sender(one: Raw) -> str:
+def sender_in(one: Raw) -> str:
     """Who seems to have sent it: by the channel's word, else by a glance at its bytes."""
     return str(one.facts.get("sender") or sender_of(one.data))
 

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from hub.clock import Clock
 from hub.flow import Flow
 from hub.log import logger
-from hub.pipeline.receive import keep_pushed
+from hub.pipeline.pushed import keep_pushed
 from hub.pipeline.troubles import Troubles
+from hub.pipeline.waking import Waking
 from hub.sdk import Raw
 from hub.store import ILL, Store
 from hub.store.lanes import read_lane
@@ -69,11 +70,12 @@ class GroupCommit:
     def __init__(self, store: Store, clock: Clock, writer: Executor, flow: Flow, troubles: Troubles) -> None:
         self._store, self._clock, self._writer, self._flow = store, clock, writer, flow
         self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
+        self._changed = threading.Condition(self._lock)
         self._waiting: deque[Push] = deque()
         self._bytes = 0
         self._at_work = self._closed = False
         self._troubles = troubles
+        self._waking = Waking(store, clock)
         self._pressed_at = self._rest_until = float("-inf")
 
     def keep(self, instance: str, raws: Sequence[Raw]) -> None:
@@ -86,6 +88,7 @@ class GroupCommit:
             self._waiting.append(push)
             self._bytes += push.size
             begin, self._at_work = not self._at_work, True
+            self._changed.notify_all()
         if begin:
             self._writer.submit(self._drain)
         if not push.done.wait(PATIENCE) and (self._withdraw(push) or not push.done.wait(COMMIT)):
@@ -104,9 +107,10 @@ class GroupCommit:
 
     def close(self, seconds: float) -> None:
         """Take no more, and let those who wait be kept."""
-        with self._idle:
+        with self._changed:
             self._closed = True
-            self._idle.wait_for(lambda: not self._at_work, seconds)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._at_work, seconds)
         self._writer.close()
 
     # -- the engine gives way ------------------------------------------------------------------
@@ -130,17 +134,22 @@ class GroupCommit:
     # -- the writer ----------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        while batch := self._next():
+        while (batch := self._next()) or self._waking.owed:
             try:
-                self._keep(batch)
+                if batch:
+                    self._keep(batch)
+                else:
+                    self._waking.rest()
             except BaseException as error:  # noqa: BLE001 - nobody may wait for a writer that is gone
                 self._blame(batch, error)
             for push in batch:
                 push.done.set()
 
     def _next(self) -> list[Push]:
-        """The next ones to be kept together; nobody: the writer rests."""
-        with self._idle:
+        """The next ones to be kept together; nobody: the writer rests, once it owes nothing."""
+        with self._changed:
+            if (left := self._waking.left()) > 0:
+                self._changed.wait_for(lambda: self._waiting or self._closed, left)
             batch: list[Push] = []
             size = 0
             while self._waiting and len(batch) < PAGE and (not batch or size + self._waiting[0].size <= PAGE_BYTES):
@@ -151,18 +160,21 @@ class GroupCommit:
             self._bytes -= size
             if len(batch) >= PRESSING:
                 self._pressed_at = self._clock.monotonic()
-            self._at_work = bool(batch)
-            if not batch:
-                self._idle.notify_all()
+            self._at_work = bool(batch) or self._waking.owed
+            if not self._at_work:
+                self._changed.notify_all()
             return batch
 
     def _keep(self, batch: Sequence[Push]) -> None:
         """All in one transaction; where that fails for a page's sake, each for itself in one transaction."""
+        names = {push.instance for push in batch}
+        lanes = self._waking.due(names)
         try:
-            with self._store.write(durable=True) as connection:
+            with self._store.write(durable=True, single=not lanes) as connection:
                 pushes = [(push.instance, push.raws) for push in batch]
                 keep_pushed(connection, pushes, self._clock.now(), self._flow)
-                self._store.wake(connection, [read_lane(name) for name, _ in pushes])
+                self._store.wake(connection, lanes)
+            self._waking.done(names, lanes)
         except _ILL:
             raise
         except Exception as error:  # noqa: BLE001 - found below, and told to its own sender alone

@@ -37,6 +37,7 @@ BOTH = {
     "test_timeline_readings",
     "test_troubles",
     "test_undecided",
+    "test_waking",
     "web/test_api",
     "web/test_web_acts",
     "web/test_web_calls",

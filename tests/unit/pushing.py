@@ -47,12 +47,12 @@ class Commits:
         write = store.write
 
         @contextmanager
-        def watched(*, durable: bool = False) -> Iterator[Any]:
+        def watched(*, durable: bool = False, single: bool = False) -> Iterator[Any]:
             assert durable
             self.begun.set()
             assert self.open.wait(10)
             self.trouble()
-            with write(durable=True) as connection:
+            with write(durable=True, single=single) as connection:
                 yield connection
             self.count += 1
 

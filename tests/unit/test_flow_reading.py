@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hub.engine.sources import sources_of
 from hub.flow import FREE, Flow, number_of
 from hub.pipeline import record
-from hub.pipeline.receive import keep_pushed
+from hub.pipeline.pushed import keep_pushed
 from hub.pipeline.record import record_page
 from hub.pipeline.replay import replay_raw
 from hub.pipeline.waiting import SHARE

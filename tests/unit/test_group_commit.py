@@ -17,7 +17,7 @@ from hub.clock import SystemClock
 from hub.flow import Flow
 from hub.pipeline import together
 from hub.pipeline.accept import BUSY
-from hub.pipeline.receive import keep_pushed
+from hub.pipeline.pushed import keep_pushed
 from hub.pipeline.together import GroupCommit, NotKept
 from hub.pipeline.troubles import Troubles
 from hub.sdk import Page, Raw

@@ -1,0 +1,124 @@
+"""Keep what is pushed: in as few statements as there can be, because every web thread waits for this one.
+
+So both databases are spoken to below Core (docs/decisions/0009). On PostgreSQL a statement is a round trip, for
+whose answer a thread waits, and then for the interpreter that the others have taken meanwhile: all is one statement.
+On SQLite it is the preparing of statements that costs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.flow import Flow, number_of
+from hub.pipeline.receive import floods_here, sender_in, turns_of
+from hub.sdk import Raw
+from hub.store.base import At, to_ms
+from hub.store.intake import raw, step
+
+_POSTGRESQL = """
+WITH given AS (
+    SELECT *
+    FROM unnest(
+        %s::text[], %s::text[], %s::text[], %s::int[], %s::json[], %b::bytea[], %s::bigint[], %s::int[], %s::int[]
+    ) WITH ORDINALITY AS g (instance, source_key, sha256, size, facts, data, turn_at, sender, flood, place)
+), kept AS (
+    INSERT INTO raw (instance, source_key, received_at, sha256, size, facts, data)
+    SELECT instance, source_key, %s, sha256, size, facts, data FROM given ORDER BY place
+    ON CONFLICT DO NOTHING
+    RETURNING id, instance, source_key
+)
+INSERT INTO step (raw_id, stage, state, instance, due_at, turn_at, flood)
+SELECT kept.id, 'read', 'waiting', instance, %s, given.turn_at, CASE
+    WHEN given.flood > 0 OR given.sender = 0 THEN given.flood
+    WHEN (SELECT 1 FROM step
+          WHERE state = 'waiting' AND stage = 'read' AND step.instance = given.instance AND step.flood = given.sender
+          LIMIT 1) = 1 THEN given.sender
+    ELSE 0 END
+FROM kept JOIN given USING (instance, source_key)
+"""
+_SQLITE_RAW = """
+INSERT INTO raw (instance, source_key, received_at, sha256, size, facts, data)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_SQLITE_STEP = """
+INSERT INTO step (raw_id, stage, state, instance, due_at)
+SELECT id, 'read', 'waiting', instance, ? FROM raw WHERE id > ?
+"""
+_BEHIND = (
+    sa.update(step)
+    .where(
+        step.c.raw_id
+        == sa.select(raw.c.id)
+        .where(
+            raw.c.instance == sa.bindparam("of"),
+            raw.c.source_key == sa.bindparam("called"),
+            raw.c.id > sa.bindparam("last"),  # what was here before keeps its place
+        )
+        .scalar_subquery()
+    )
+    .values(turn_at=sa.bindparam("turn", type_=At), flood=sa.bindparam("of_flood"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One that was pushed, and its turn."""
+
+    instance: str
+    raw: Raw
+    sender: str
+    turn_at: datetime
+    flood: int
+
+    def row(self) -> tuple[str, str, str, int, str, bytes]:
+        """In the order in which both statements take it, without the time."""
+        one = self.raw
+        digest = hashlib.sha256(one.data).hexdigest()
+        return self.instance, one.key, digest, len(one.data), json.dumps(dict(one.facts)), one.data
+
+
+def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw]]], now: datetime, flow: Flow) -> None:
+    """Keep what several senders pushed, whoever they are. No cursor moves: nobody asked.
+
+    What is here already stays as it is, and of a key that comes twice the first one is kept. On PostgreSQL this is one
+    statement, so a connection that commits each by itself will do; on SQLite it wants a transaction.
+    """
+    found = [(instance, one, sender_in(one)) for instance, raws in pushes for one in raws]
+    if not found:
+        return
+    sqlite = connection.dialect.name == "sqlite"
+    senders = [(instance, sender) for instance, _, sender in found]
+    turns = turns_of(senders, floods_here(connection, senders) if sqlite else set(), now, flow)
+    given: dict[tuple[str, str], _Given] = {}
+    for (instance, one, sender), (turn, flood) in zip(found, turns, strict=True):
+        given.setdefault((instance, one.key), _Given(instance, one, sender, turn, flood))
+    (_to_sqlite if sqlite else _to_postgresql)(connection, given, now)
+
+
+def _to_postgresql(connection: Connection, given: Mapping[tuple[str, str], _Given], now: datetime) -> None:
+    """Whether a sender's flood waits is asked by the statement itself, as `floods_here` asks."""
+    rows = [(*one.row(), to_ms(one.turn_at), number_of(one.sender), one.flood) for one in given.values()]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    connection.exec_driver_sql(_POSTGRESQL, (*columns, to_ms(now), to_ms(now)))
+
+
+def _to_sqlite(connection: Connection, given: Mapping[tuple[str, str], _Given], now: datetime) -> None:
+    """Nobody else writes meanwhile, so what lies behind the last id is ours."""
+    last, at = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM raw").scalar_one(), to_ms(now)
+    rows = [(instance, key, at, *rest) for instance, key, *rest in (one.row() for one in given.values())]
+    connection.exec_driver_sql(_SQLITE_RAW, rows)
+    connection.exec_driver_sql(_SQLITE_STEP, (at, last))
+    behind = [
+        {"of": instance, "called": key, "last": last, "turn": one.turn_at, "of_flood": one.flood}
+        for (instance, key), one in given.items()
+        if one.flood
+    ]
+    if behind:  # a flood; everybody else's turn is at once, which costs no statement
+        connection.execute(_BEHIND, behind)
