@@ -39,6 +39,8 @@ class Reading:
     future: Future[None]
     waited_for: bool = False
     """Whoever waited once does not wait again: others' mail would wait with it."""
+    flood: bool = False
+    """It has some of a flood's, and stops at the next mail after a while."""
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,16 @@ from hub.instances import Instance
 from hub.log import logger
 from hub.pipeline.parts import Parts, Reading
 from hub.pipeline.waiting import PAGE, SHARE, oldest, still_waiting
-from hub.reading import NoReaderError, Outcome, Unread
-from hub.sdk import Event, Message, Raw
+from hub.reading import NoReaderError, Outcome, Tell, Unread
+from hub.sdk import Component, Event, Message, Raw
 from hub.store.intake import step
 
 PATIENCE = 1.0
 """Seconds until a page that is not read yet is left to its thread; an ordinary one takes a thirtieth of a second."""
 LIMIT = 10.0
 """Seconds a page may take where it is read by a thread of ours, which nobody can end."""
+ENOUGH = 0.5
+"""Seconds after which the reading of a flood stops at its next mail: others may have come meanwhile."""
 SOON, LATER = 0.5, 5.0
 """Seconds until raws are looked at again: those that are being read, and those behind them."""
 
@@ -95,8 +97,10 @@ def _read_group(parts: Parts, instance: Instance, rows: Sequence[Any]) -> list[I
     for row in rows:
         if row.id not in gone:
             (soon if row.id in reading.ids or row.id in reading.outcomes else later).append(row)
+    if reading.future.done() and reading.future.exception() is None:
+        return [*done, *stuck]  # a flood that had its time: what is left is due at once, behind whoever came
     _wait(parts, soon, SOON)
-    _wait(parts, later, LATER)
+    _wait(parts, later, SOON if reading.flood else LATER)
     return [*done, *stuck]
 
 
@@ -105,12 +109,31 @@ def _begin(parts: Parts, instance: Instance, rows: Sequence[Any], last: Reading 
     outcomes = last.outcomes if last is not None and len(last.outcomes) <= 10 * PAGE else {}
     todo = [row for row in rows if row.id not in outcomes]
     raws = [Raw(row.source_key, row.data, row.facts) for row in todo]
+    others = sum(not row.flood for row in todo)  # they stand first
 
     def tell(number: int, outcome: Outcome) -> None:
         outcomes[todo[number].id] = outcome
 
-    future = instance.reads.submit(parts.readers.read, instance.component, raws, tell)
-    return Reading([row.id for row in todo], outcomes, future)
+    future = instance.reads.submit(_read, parts, instance.component, raws, tell, others)
+    return Reading([row.id for row in todo], outcomes, future, flood=others < len(todo))
+
+
+def _read(parts: Parts, component: Component[Any], raws: Sequence[Raw], tell: Tell, others: int) -> None:
+    """Read the `others`, and of the flood behind them as much as there is time for, one mail at least.
+
+    Its mails may be made to take long. So they are handed over in pieces that grow while they are read quickly.
+    """
+    begun, done, piece = parts.clock.monotonic(), 0, others or 1
+
+    def told(number: int, outcome: Outcome) -> None:
+        tell(done + number, outcome)
+
+    while done < len(raws):
+        parts.readers.read(component, raws[done : done + piece], told)
+        done += piece
+        if done > others and parts.clock.monotonic() - begun > ENOUGH:
+            return
+        piece = 1 if done == others else 2 * piece
 
 
 def _be_patient(parts: Parts, instance: Instance, reading: Reading) -> list[Item | Culprit]:

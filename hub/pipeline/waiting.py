@@ -36,7 +36,7 @@ _OLDEST = (
 )
 _OTHERS = _OLDEST.where(step.c.flood == 0)
 _WHOLE = (
-    sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data, step.c.turn_at)
+    sa.select(raw.c.id, raw.c.instance, raw.c.source_key, raw.c.received_at, raw.c.facts, raw.c.data, step.c.flood)
     .join(step, step.c.raw_id == raw.c.id)
     .where(raw.c.id.in_(sa.bindparam("of", expanding=True)))
 )
@@ -54,7 +54,7 @@ def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any
         ids = _next_ids(connection, asked, now, crowded=parts.crowd.here(now))
         whole = {row.id: row for row in connection.execute(_WHOLE, {"of": ids})} if ids else {}
     rows = [whole[one] for one in ids if one in whole]  # in our order: a database would sort all their bytes
-    if any(row.turn_at <= row.received_at for row in rows):  # a flood's turns come too, one by one
+    if not all(row.flood for row in rows):
         parts.crowd.came(now)
     return rows
 

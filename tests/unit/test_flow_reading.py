@@ -51,6 +51,39 @@ def test_others_are_read_before_a_flood_though_they_came_behind_it(tmp_path):
     world.hub.stop()
 
 
+def test_a_flood_of_mails_that_take_long_is_read_one_by_one(tmp_path, monkeypatch):
+    """Made to hurt: five seconds each. Who writes behind them waits for one of them, not for a page."""
+    world = World(tmp_path)
+    real, read = Post.read, list[bytes]()
+
+    def slow(self: Post, raw: Raw) -> Any:
+        if b"flood" in raw.data:
+            world.clock.at += timedelta(seconds=5)
+            read.append(raw.data)
+        return real(self, raw)
+
+    _write(world, "flood", FREE + 1)
+    _poll(world)
+    while record_page(world.hub.parts, "support"):
+        pass
+    monkeypatch.setattr(Post, "read", slow)
+    _write(world, "flood", 60, FREE + 1)
+    _poll(world)
+    record_page(world.hub.parts, "support")  # it has the hub to itself
+    assert len(read) <= 2
+    for n in range(3):
+        _write(world, "bob", 1, n)
+        _poll(world)
+        before = len(read)
+        while f"bob {n}" not in _said(world):
+            record_page(world.hub.parts, "support")
+        assert len(read) - before <= 2
+    while record_page(world.hub.parts, "support"):
+        pass
+    assert [one for one in _said(world) if one.startswith("flood")] == [f"flood {n}" for n in range(FREE + 61)]
+    world.hub.stop()
+
+
 DOES = st.one_of(
     st.tuples(st.just("write"), st.sampled_from("ab"), st.sampled_from([1, FREE, MANY, MANY])),
     st.sampled_from([("read",), ("poll",), ("restart",), ("wait",), ("cut",), ("slow",)]),
