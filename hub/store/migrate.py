@@ -20,6 +20,9 @@ IN_THE_WAY = {"40P01", "55P03"}
 """PostgreSQL's words for two that wait for each other, and for a lock that was not to be had in time."""
 PATIENCE = 500
 """Milliseconds a migration waits for a table: everybody who comes after it waits as well, readers too."""
+LONGER = 4
+"""Each fourth try waits so much longer that PostgreSQL breaks off an autovacuum that has the table: it does so for
+who has waited for `deadlock_timeout`, one second unless configured (its handbook, 25.1.6 The Autovacuum Daemon)."""
 
 
 def _settings() -> AlembicConfig:
@@ -38,7 +41,7 @@ def migrate(store: Store) -> None:
     """
     for tried in range(1, TRIES + 1):
         try:
-            _migrate(store)
+            _migrate(store, longer=tried % LONGER == 0)
         except sa.exc.OperationalError as error:
             if getattr(error.orig, "sqlstate", None) not in IN_THE_WAY:
                 raise
@@ -52,7 +55,7 @@ def migrate(store: Store) -> None:
             return
 
 
-def _migrate(store: Store) -> None:
+def _migrate(store: Store, *, longer: bool) -> None:
     settings = _settings()
     script = ScriptDirectory.from_config(settings)
     with store.write(durable=True) as connection:
@@ -69,6 +72,7 @@ def _migrate(store: Store) -> None:
                 "here too; to go back to this one, restore a backup from before"
             )
         if connection.dialect.name == "postgresql":
-            connection.execute(sa.text(f"SET LOCAL lock_timeout = {PATIENCE}"))
+            more = "(SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout')" if longer else "0"
+            connection.execute(sa.text(f"SELECT set_config('lock_timeout', ({PATIENCE} + {more})::text, true)"))
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")

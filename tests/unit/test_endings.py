@@ -114,5 +114,5 @@ def test_in_a_poll(world, ending, monkeypatch):
 
 def test_while_it_reads(world, ending, monkeypatch):
     monkeypatch.setattr(world.hub.instances["support"].component, "read", ends(ending))
-    row = SimpleNamespace(id=1, instance="support", source_key="s", data=b"", facts={})
+    row = SimpleNamespace(id=1, instance="support", source_key="s", data=b"", facts={}, flood=0)
     assert read_page(world.hub.parts, row.instance, [row]) == [Culprit(1, f"{ending.__name__} while it was read")]
