@@ -11,18 +11,30 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from hub.log import logger
 from hub.sdk import ConfigError
 from hub.store.session import Store, alone
 
-TRIES, PAUSE = 240, 2.0
-"""How often a migration begins while others stand in its way, and the seconds between: ten minutes in all."""
+AGAIN = 600.0
+"""Seconds for which a migration begins anew while others stand in its way."""
+PAUSE, GROWS, LONGEST = 0.1, 1.05, 2.0
+"""Seconds between two tries: at first, how they grow, and at most. A busy hub lets us in after some tries."""
 IN_THE_WAY = {"40P01", "55P03"}
 """PostgreSQL's words for two that wait for each other, and for a lock that was not to be had in time."""
-PATIENCE = 500
-"""Milliseconds a migration waits for a table: everybody who comes after it waits as well, readers too."""
+PATIENCE = 100
+"""Milliseconds a migration waits for a table. Everybody who comes after it waits as well, readers too; and who holds
+this table may wait for another one that we have, and let neither go."""
 LONGER = 4
-"""Each fourth try waits so much longer that PostgreSQL breaks off an autovacuum that has the table: it does so for
-who has waited for `deadlock_timeout`, one second unless configured (its handbook, 25.1.6 The Autovacuum Daemon)."""
+"""Each fourth try waits until PostgreSQL breaks off an autovacuum that has a table: it does so for who has waited for
+`deadlock_timeout`, one second unless configured (its handbook, 25.1.6 The Autovacuum Daemon)."""
+TELL = 30.0
+"""Seconds between two lines that say that it still waits."""
+_CLEANING = """
+SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout' AND EXISTS (
+    SELECT 1 FROM pg_locks JOIN pg_class ON pg_class.oid = pg_locks.relation
+    WHERE locktype = 'relation' AND mode = 'ShareUpdateExclusiveLock' AND relnamespace = current_schema()::regnamespace
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
 
 
 def _settings() -> AlembicConfig:
@@ -39,20 +51,25 @@ def migrate(store: Store) -> None:
     Workers at work lock tables in an order of their own, and a long look (a backup) holds them for minutes. Where
     PostgreSQL ends us to let others go on, nothing was changed, and we begin anew.
     """
-    for tried in range(1, TRIES + 1):
+    began = told = time.monotonic()
+    tried = 0
+    while True:
+        tried += 1
         try:
-            _migrate(store, longer=tried % LONGER == 0)
+            return _migrate(store, longer=tried % LONGER == 0)
         except sa.exc.OperationalError as error:
             if getattr(error.orig, "sqlstate", None) not in IN_THE_WAY:
                 raise
-            if tried == TRIES:
+            now = time.monotonic()
+            if now - began > AGAIN:
                 raise ConfigError(
                     "the database could not be migrated: others have held its tables for ten minutes, a backup or a "
                     "long query (pg_stat_activity names them). Let them end and try again; nothing was changed"
                 ) from error
-            time.sleep(PAUSE)
-        else:
-            return
+            if now - told > TELL:
+                told = now
+                logger().warning("the migration waits for tables that others hold", seconds=round(now - began))
+            time.sleep(min(LONGEST, PAUSE * GROWS**tried))
 
 
 def _migrate(store: Store, *, longer: bool) -> None:
@@ -72,7 +89,7 @@ def _migrate(store: Store, *, longer: bool) -> None:
                 "here too; to go back to this one, restore a backup from before"
             )
         if connection.dialect.name == "postgresql":
-            more = "(SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout')" if longer else "0"
-            connection.execute(sa.text(f"SELECT set_config('lock_timeout', ({PATIENCE} + {more})::text, true)"))
+            more = connection.scalar(sa.text(_CLEANING)) if longer else None
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = {PATIENCE + (more or 0)}"))
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")

@@ -153,7 +153,7 @@ def _roll(folder: Path, dovecot: Dovecot, postgres: Postgres, rounds: int) -> No
     print(f"\nrolling upgrade: {rounds} rounds, seed {SEED} (repeat with TRESSE_SEED={SEED})", flush=True)
     dice, web, began, sink = random.Random(SEED), free_ports(1)[0], time.monotonic(), Sink()
     user, url = dovecot.new_mailbox(), postgres.new_hub_database()
-    letters, stops = Letters(dovecot, user), []
+    letters, stops, migrations = Letters(dovecot, user), [], []
     with listening(sink) as smtp:
         text = CONFIG.format(web=web, url=url, user=user, password=PASSWORD, imap=dovecot.imap, smtp=smtp)
         kinds = {"web": ["web", "--workers", "1"], "worker1": ["worker"], "worker2": ["worker"]}
@@ -163,7 +163,7 @@ def _roll(folder: Path, dovecot: Dovecot, postgres: Postgres, rounds: int) -> No
                 release = _release(folder, n)
                 text += MORE.format(n=n)
                 ground.processes[0].config.write_text(text, "utf-8")
-                _migrate(ground, release)
+                migrations.append(_migrate(ground, release))
                 if n == 0:
                     _old_one_refuses(dice.choice(ground.processes[1:]))
                 for process in ground.processes:
@@ -191,7 +191,7 @@ def _roll(folder: Path, dovecot: Dovecot, postgres: Postgres, rounds: int) -> No
         jobs = ground.rows.number("SELECT count(*) FROM procrastinate_jobs")
     summary("rolling upgrade", SEED, rounds=rounds, **found, acknowledged=len(sink.seen), acknowledged_twice=twice,
             deliveries_not_done=left, jobs_left=jobs, longest_stop_s=round(max(stops), 1),
-            seconds=round(time.monotonic() - began, 1))  # fmt: skip
+            longest_migration_s=round(max(migrations), 1), seconds=round(time.monotonic() - began, 1))  # fmt: skip
     assert found["lost"] == found["doubled"] == twice == left == jobs == 0
     assert set(sink.seen) == letters.marks
 
@@ -228,14 +228,17 @@ def _release(folder: Path, n: int) -> str:
     return os.pathsep.join([str(place), str(ROOT), os.environ.get("PYTHONPATH", "")])
 
 
-def _migrate(ground: Ground, release: str) -> None:
-    """`tresse migrate` of the next version, while the old ones are at work."""
+def _migrate(ground: Ground, release: str) -> float:
+    """`tresse migrate` of the next version, while the old ones are at work. Returns the seconds it took."""
+    began = time.monotonic()
     environ = {**os.environ, "PYTHONPATH": release, "TRESSE_CONFIG": str(ground.processes[0].config)}
     command = [sys.executable, "-c", RUN, "migrate"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+    took = time.monotonic() - began
     (current,) = ground.rows.all("SELECT version_num FROM alembic_version")
     assert current[0].startswith("newer")
+    return took
 
 
 def _old_one_refuses(process: Process) -> None:

@@ -60,7 +60,7 @@ def test_a_migration_that_stood_in_a_workers_way_begins_anew(tmp_path, monkeypat
             raise sa.exc.OperationalError("ALTER TABLE", {}, Deadlock())
 
     monkeypatch.setattr(command, "upgrade", upgrade)
-    monkeypatch.setattr("hub.store.migrate.PAUSE", 0.0)
+    monkeypatch.setattr("hub.store.migrate.LONGEST", 0.0)
     store = Store(database_url(tmp_path, "y.db"))
     migrate(store)
     migrate(store)
@@ -72,7 +72,7 @@ def test_a_migration_that_waits_lets_others_pass(store, monkeypatch):
     """A backup holds the table for long; who stands in line for all of it would keep everybody behind from reading."""
     if databases.is_sqlite():
         pytest.skip("SQLite has one writer, and readers never wait")
-    monkeypatch.setattr("hub.store.migrate.PAUSE", 0.2)
+    monkeypatch.setattr("hub.store.migrate.LONGEST", 0.2)
     monkeypatch.setattr("hub.store.migrate.PATIENCE", 200)
     with store.write() as connection:
         settings = _settings()
@@ -90,3 +90,22 @@ def test_a_migration_that_waits_lets_others_pass(store, monkeypatch):
         backup.rollback()
         migrating.result(20)
     assert looked == [0]
+
+
+def test_a_migration_gives_up_with_a_sentence_and_tells_before_that_it_waits(tmp_path, monkeypatch, capsys):
+    class Locked(Exception):
+        sqlstate = "55P03"
+
+    def upgrade(*_arguments):
+        raise sa.exc.OperationalError("ALTER TABLE", {}, Locked())
+
+    monkeypatch.setattr(command, "upgrade", upgrade)
+    monkeypatch.setattr("hub.store.migrate.LONGEST", 0.05)
+    monkeypatch.setattr("hub.store.migrate.TELL", 0.2)
+    monkeypatch.setattr("hub.store.migrate.AGAIN", 0.5)
+    store = Store(database_url(tmp_path, "z.db"))
+    with pytest.raises(ConfigError, match="others have held its tables for ten minutes"):
+        migrate(store)
+    said = capsys.readouterr()
+    assert "the migration waits for tables that others hold" in said.out + said.err
+    store.close()

@@ -57,7 +57,7 @@ def test_a_migration_makes_an_autovacuum_give_way(cleaning, monkeypatch):
         settings.attributes["connection"].execute(sa.text("ALTER TABLE step ADD COLUMN newer integer"))
 
     monkeypatch.setattr(command, "upgrade", upgrade)
-    monkeypatch.setattr("hub.store.migrate.PAUSE", 0.05)
+    monkeypatch.setattr("hub.store.migrate.LONGEST", 0.05)
     with cleaning.write() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0014'"))
     migrate(cleaning)
