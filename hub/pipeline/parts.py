@@ -41,6 +41,15 @@ class Reading:
     """Whoever waited once does not wait again: others' mail would wait with it."""
     flood: bool = False
     """It has some of a flood's, and stops at the next mail after a while."""
+    cut: threading.Event = field(default_factory=threading.Event)
+    """It did stop, and left some."""
+    slow: bool = False
+    """When it began, the flood was known to be one of mails that take long."""
+
+    @property
+    def took_long(self) -> bool:
+        """Whether the flood is one of mails that take long, as far as is known by now."""
+        return self.cut.is_set() or (self.slow and not (self.flood and self.future.done()))
 
 
 @dataclass(frozen=True)

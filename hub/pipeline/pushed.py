@@ -41,8 +41,10 @@ SELECT kept.id, 'read', 'waiting', instance, %s, given.turn_at, CASE
           WHERE state = 'waiting' AND stage = 'read' AND step.instance = given.instance AND step.flood = given.sender
           LIMIT 1) = 1 THEN given.sender
     ELSE 0 END
-FROM kept JOIN given USING (instance, source_key)
+FROM kept LEFT JOIN given USING (instance, source_key)
 """
+"""To the left: a key that the table keeps otherwise than it was given (its type cuts what is longer and blank) has no
+turn then, which the table refuses. A raw without a step would never be read."""
 _SQLITE_RAW = """
 INSERT INTO raw (instance, source_key, received_at, sha256, size, facts, data)
 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
@@ -104,7 +106,13 @@ def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw
 
 def _to_postgresql(connection: Connection, given: Mapping[tuple[str, str], _Given], now: datetime) -> None:
     """Whether a sender's flood waits is asked by the statement itself, as `floods_here` asks."""
-    rows = [(*one.row(), to_ms(one.turn_at), number_of(one.sender), one.flood) for one in given.values()]
+    unique: dict[tuple[str, str], _Given] = {}
+    for (instance, key), one in given.items():
+        unique.setdefault((instance, key.replace("\0", "\ufffd")), one)  # as it is kept (hub/store/postgresql.py)
+    rows = [
+        (instance, key, *one.row()[2:], to_ms(one.turn_at), number_of(one.sender), one.flood)
+        for (instance, key), one in unique.items()
+    ]
     columns = [list(column) for column in zip(*rows, strict=True)]
     connection.exec_driver_sql(_POSTGRESQL, (*columns, to_ms(now), to_ms(now)))
 

@@ -6,6 +6,7 @@ with its bytes, as "kept unread"; it never stops what comes after it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,8 +19,8 @@ from hub.instances import Instance
 from hub.log import logger
 from hub.pipeline.parts import Parts, Reading
 from hub.pipeline.waiting import PAGE, SHARE, oldest, still_waiting
-from hub.reading import NoReaderError, Outcome, Tell, Unread
-from hub.sdk import Component, Event, Message, Raw
+from hub.reading import NoReaderError, Outcome, Unread
+from hub.sdk import Event, Message, Raw
 from hub.store.intake import step
 
 PATIENCE = 1.0
@@ -63,7 +64,7 @@ def read_ahead(parts: Parts, name: str, rows: Sequence[Any]) -> None:
     instance, reading = parts.instances.get(name), parts.reading.get(name)
     if len(rows) < SHARE or instance is None or not instance.has("Reads"):
         return
-    if parts.readers.may_hang(instance.component):
+    if parts.readers.may_hang(instance.component) or (reading is not None and reading.took_long):
         return
     following = oldest(parts, name, but=[row.id for row in rows])
     if following and (reading is None or reading.future.done()):
@@ -85,7 +86,7 @@ def read_page(parts: Parts, name: str, rows: Sequence[Any]) -> list[Item | Culpr
 
 def _read_group(parts: Parts, instance: Instance, rows: Sequence[Any]) -> list[Item | Culprit]:
     reading = parts.reading.get(instance.id)
-    if reading is None or (reading.future.done() and any(row.id not in reading.outcomes for row in rows)):
+    if reading is None or _is_over(reading, rows):
         reading = parts.reading[instance.id] = _begin(parts, instance, rows, reading)
     stuck = _be_patient(parts, instance, reading)
     # No further than to the first that is not known: what was read ahead of a page that failed may be known sooner.
@@ -98,42 +99,41 @@ def _read_group(parts: Parts, instance: Instance, rows: Sequence[Any]) -> list[I
         if row.id not in gone:
             (soon if row.id in reading.ids or row.id in reading.outcomes else later).append(row)
     if reading.future.done() and reading.future.exception() is None:
-        return [*done, *stuck]  # a flood that had its time: what is left is due at once, behind whoever came
+        return [*done, *stuck]  # a flood had its time: what is left is due at once, behind whoever came
     _wait(parts, soon, SOON)
     _wait(parts, later, SOON if reading.flood else LATER)
     return [*done, *stuck]
 
 
+def _is_over(reading: Reading, rows: Sequence[Any]) -> bool:
+    """Whether these rows want another one. Of one that was cut short, what is known is taken first."""
+    if not reading.future.done() or (reading.cut.is_set() and rows[0].id in reading.outcomes):
+        return False
+    return any(row.id not in reading.outcomes for row in rows)
+
+
 def _begin(parts: Parts, instance: Instance, rows: Sequence[Any], last: Reading | None) -> Reading:
-    """Set the instance's thread to work on what is not known yet."""
+    """Set the instance's thread to work on what is not known yet: of a flood, as much as there is time for.
+
+    Its mails may be made to take long, and who comes meanwhile waits for the one that is being read. Nor does anybody
+    here wait for them, once that is known.
+    """
     outcomes = last.outcomes if last is not None and len(last.outcomes) <= 10 * PAGE else {}
     todo = [row for row in rows if row.id not in outcomes]
     raws = [Raw(row.source_key, row.data, row.facts) for row in todo]
     others = sum(not row.flood for row in todo)  # they stand first
+    slow, begun, cut = last is not None and last.took_long, parts.clock.monotonic(), threading.Event()
 
-    def tell(number: int, outcome: Outcome) -> None:
+    def tell(number: int, outcome: Outcome) -> bool:
         outcomes[todo[number].id] = outcome
+        enough = number >= others and parts.clock.monotonic() - begun > ENOUGH
+        if enough and number < len(todo) - 1:
+            cut.set()
+        return enough
 
-    future = instance.reads.submit(_read, parts, instance.component, raws, tell, others)
-    return Reading([row.id for row in todo], outcomes, future, flood=others < len(todo))
-
-
-def _read(parts: Parts, component: Component[Any], raws: Sequence[Raw], tell: Tell, others: int) -> None:
-    """Read the `others`, and of the flood behind them as much as there is time for, one mail at least.
-
-    Its mails may be made to take long. So they are handed over in pieces that grow while they are read quickly.
-    """
-    begun, done, piece = parts.clock.monotonic(), 0, others or 1
-
-    def told(number: int, outcome: Outcome) -> None:
-        tell(done + number, outcome)
-
-    while done < len(raws):
-        parts.readers.read(component, raws[done : done + piece], told)
-        done += piece
-        if done > others and parts.clock.monotonic() - begun > ENOUGH:
-            return
-        piece = 1 if done == others else 2 * piece
+    future = instance.reads.submit(parts.readers.read, instance.component, raws, tell)
+    leave = slow and not others and not parts.readers.may_hang(instance.component)
+    return Reading([row.id for row in todo], outcomes, future, leave, others < len(todo), cut, slow)
 
 
 def _be_patient(parts: Parts, instance: Instance, reading: Reading) -> list[Item | Culprit]:

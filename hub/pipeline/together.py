@@ -139,7 +139,7 @@ class GroupCommit:
                 if batch:
                     self._keep(batch)
                 else:
-                    self._waking.rest()
+                    self._waking.rest(all_at_once=self._closed)
             except BaseException as error:  # noqa: BLE001 - nobody may wait for a writer that is gone
                 self._blame(batch, error)
             for push in batch:
@@ -148,7 +148,9 @@ class GroupCommit:
     def _next(self) -> list[Push]:
         """The next ones to be kept together; nobody: the writer rests, once it owes nothing."""
         with self._changed:
-            if (left := self._waking.left()) > 0:
+            if (
+                left := self._waking.left()
+            ) > 0:  # in real seconds, whatever the clock: only an engine's lanes are owed
                 self._changed.wait_for(lambda: self._waiting or self._closed, left)
             batch: list[Push] = []
             size = 0
@@ -166,7 +168,10 @@ class GroupCommit:
             return batch
 
     def _keep(self, batch: Sequence[Push]) -> None:
-        """All in one transaction; where that fails for a page's sake, each for itself in one transaction."""
+        """All in one transaction; where that fails for a page's sake, each for itself in one transaction.
+
+        Their lanes are woken in it as well, or a moment later (`Waking`).
+        """
         names = {push.instance for push in batch}
         lanes = self._waking.due(names)
         try:

@@ -51,7 +51,8 @@ def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any
     now = parts.now()
     with parts.store.read() as connection:
         asked = {"of": instance, "now": now, "but": list(but)}
-        ids = _next_ids(connection, asked, now, crowded=parts.crowd.here(now))
+        slow = instance in parts.reading and parts.reading[instance].took_long
+        ids = _next_ids(connection, asked, now, crowded=parts.crowd.here(now), slow=slow)
         whole = {row.id: row for row in connection.execute(_WHOLE, {"of": ids})} if ids else {}
     rows = [whole[one] for one in ids if one in whole]  # in our order: a database would sort all their bytes
     if not all(row.flood for row in rows):
@@ -59,13 +60,17 @@ def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any
     return rows
 
 
-def _next_ids(connection: Connection, asked: Mapping[str, Any], now: datetime, *, crowded: bool) -> list[int]:
+def _next_ids(
+    connection: Connection, asked: Mapping[str, Any], now: datetime, *, crowded: bool, slow: bool
+) -> list[int]:
     found = _due(connection.execute(_OLDEST, asked).all(), now)
     flood = [row.raw_id for row in found if row.flood]
     if not flood:
         return [row.raw_id for row in found]
     # All that came before one of these and is no flood's is among the others, their senders' first words as well.
     others = [row.raw_id for row in _due(connection.execute(_OTHERS, asked).all(), now)]
+    if others and slow:
+        return others  # read and recorded without the flood
     return [*others, *flood[: max(SHARE, 0 if crowded else PAGE - len(others))]]
 
 

@@ -25,8 +25,8 @@ class Unread:
 
 
 Outcome = Said | Unread
-Tell = Callable[[int, Outcome], None]
-"""Hears the outcome of the raw at a place in the page, as soon as it is known."""
+Tell = Callable[[int, Outcome], bool | None]
+"""Hears the outcome of the raw at a place in the page, as soon as it is known. Says whether that is enough for now."""
 
 
 class NoReaderError(Exception):
@@ -58,7 +58,7 @@ class Readers(Protocol):
         """Whether nobody can be started to read, and raws have waited for a while because of it."""
 
     def read(self, component: Component[Any], raws: Sequence[Raw], tell: Tell) -> None:
-        """Read `raws` in their order. Raises NoReaderError; what was not told then is to be read again."""
+        """Read `raws` in their order, until there is enough. Raises NoReaderError; what was not told is read again."""
 
     def end(self) -> None:
         """Let go of everything. Safe to call twice."""
@@ -81,7 +81,8 @@ class InProcess:
     def read(self, component: Component[Any], raws: Sequence[Raw], tell: Tell) -> None:
         """One by one: whoever waits sees how far it came."""
         for number, raw in enumerate(raws):
-            tell(number, attempt(component, raw))
+            if tell(number, attempt(component, raw)):
+                return
 
     def end(self) -> None:
         """Nothing to let go of."""

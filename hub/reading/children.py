@@ -147,19 +147,21 @@ class Children:
 
     def _read(self, name: str, component: Component[Any], raws: Sequence[Raw], tell: Tell) -> None:
         done = killed_at = 0
-        while done < len(raws):
+        enough = False
+        while done < len(raws) and not enough:
             reader = self._reader(name, component)
             try:
                 for outcome in reader.read(raws[done : done + KEPT]):
-                    tell(done, outcome)
+                    enough = bool(tell(done, outcome))
                     done += 1
                     self._failing.pop(name, None)
-                    if isinstance(outcome, Unread) and outcome.error == "MemoryError":
-                        self._drop(name)  # what it holds on to would be missing for the next
+                    full = isinstance(outcome, Unread) and outcome.error == "MemoryError"
+                    if full or (enough and done < len(raws)):
+                        self._drop(name)  # what it holds on to would be missing for the next; or it is at work on more
                         break
             except (TimeoutError, TooLargeError, ValueError) as error:
                 self._drop(name)
-                tell(done, self._refused(error, raws[done]))
+                enough = bool(tell(done, self._refused(error, raws[done])))
                 done += 1
             except (OSError, EOFError):
                 self._readers.pop(name, None)
@@ -167,7 +169,7 @@ class Children:
                 if ended.code == -signal.SIGKILL and killed_at != done + 1:
                     killed_at = done + 1  # by somebody outside, or for want of memory: the raw may be innocent
                     continue
-                tell(done, self._died(ended))
+                enough = bool(tell(done, self._died(ended)))
                 done += 1
 
     def _fails(self, name: str) -> None:

@@ -131,6 +131,21 @@ _NEXT_OUT = (
     .order_by(delivery.c.id)
     .limit(1)
 )
+_OVERSLEPT = (
+    sa.update(lane)
+    .where(
+        lane.c.queue == READING,
+        ~lane.c.live,
+        lane.c.due_at > sa.bindparam("now", type_=At),
+        sa.exists().where(
+            step.c.state == "waiting",
+            step.c.stage == READ,
+            step.c.instance == sa.func.substr(lane.c.key, len(READ) + 2),
+            step.c.due_at <= sa.bindparam("now", type_=At),
+        ),
+    )
+    .values(due_at=sa.bindparam("now", type_=At))
+)
 _LOCK = sa.select(lane).where(lane.c.key == _of).with_for_update()
 _CLOSE = sa.delete(lane).where(lane.c.key == _of)
 
@@ -204,7 +219,8 @@ def _due(connection: Connection, queues: Collection[str], now: datetime, limit: 
 def lost_lanes(connection: Connection, now: datetime, limit: int = 1000) -> int:
     """Open a lane for work that has none: rows of a restored backup, of a hub with another engine, of a hand.
 
-    Returns how many. They are due at once and have no job yet.
+    And wake a lane of readers that waits for something later, while something is due: whoever wrote that died before
+    it said so (hub/pipeline/waking.py). Returns how many. They are due at once and have no job yet.
     """
     found = [*_lost_steps(connection, now, limit), *_lost_deliveries(connection, now, limit)]
     rows = [
@@ -213,7 +229,7 @@ def lost_lanes(connection: Connection, now: datetime, limit: int = 1000) -> int:
     ]
     if rows:
         connection.execute(upsert(connection, lane).values(rows).on_conflict_do_nothing())
-    return len(rows)
+    return len(rows) + connection.execute(_OVERSLEPT, {"now": now}).rowcount
 
 
 def _lost_steps(connection: Connection, now: datetime, limit: int) -> list[Lane]:

@@ -26,14 +26,16 @@ PATIENCE = 100
 this table may wait for another one that we have, and let neither go."""
 LONGER = 4
 """Each fourth try waits until PostgreSQL breaks off an autovacuum that has a table: it does so for who has waited for
-`deadlock_timeout`, one second unless configured (its handbook, 25.1.6 The Autovacuum Daemon)."""
+`deadlock_timeout`, one second unless configured (its handbook, 25.1.6 The Autovacuum Daemon). What a human began with
+the same lock (VACUUM, an index made concurrently) does not give way; these tries are spent in vain then."""
 TELL = 30.0
 """Seconds between two lines that say that it still waits."""
 _CLEANING = """
 SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout' AND EXISTS (
     SELECT 1 FROM pg_locks JOIN pg_class ON pg_class.oid = pg_locks.relation
-    WHERE locktype = 'relation' AND mode = 'ShareUpdateExclusiveLock' AND relnamespace = current_schema()::regnamespace
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace JOIN pg_database ON pg_database.oid = database
+    WHERE locktype = 'relation' AND mode = 'ShareUpdateExclusiveLock'
+    AND nspname = current_schema() AND datname = current_database())
 """
 
 

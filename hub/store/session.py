@@ -35,8 +35,8 @@ nobody's item is to blame."""
 class Store:
     """The database. `read()` and `write()` are the only ways in; both give a Connection.
 
-    `waker` is set by an engine of several processes: it is told of open lanes in the transaction that
-    writes the work.
+    `waker` is set by an engine of several processes, before anything is written: it is told of open lanes in the
+    transaction that writes the work (what is pushed in great numbers: hub/pipeline/waking.py).
     """
 
     def __init__(self, url: str) -> None:

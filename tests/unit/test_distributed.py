@@ -28,8 +28,8 @@ from hub.registry import Registry
 from hub.sdk import ConfigError, Raw, Unavailable
 from hub.store import ILL, Store
 from hub.store.cases import delivery
-from hub.store.intake import step
-from hub.store.lanes import lane, out_lane, take_due
+from hub.store.intake import raw, step
+from hub.store.lanes import READING, lane, lost_lanes, out_lane, take_due
 from hub.store.leases import take_lease
 from hub.store.migrate import migrate
 from hub.store.notes import get_note
@@ -234,6 +234,25 @@ def test_a_lane_whose_job_is_gone_is_found(tmp_path, url):
         connection.execute(sa.insert(lane).values(**row))
         assert lost(connection, parts) == 1
         assert not connection.scalar(sa.select(lane.c.live))
+    store.close()
+
+
+def test_a_lane_of_readers_that_sleeps_while_something_is_due_is_found(tmp_path, url):
+    """Whoever wrote it died before it said so; the lane waits for something else, hours from now."""
+    store, now = connect(load(configured(tmp_path, url))), SystemClock().now()
+    with store.write() as connection:
+        for n, (instance, due) in enumerate([("desk", -60), ("desk", 18_000), ("shop", 18_000)], 1):
+            values = {"instance": instance, "source_key": str(n), "received_at": now, "sha256": "", "size": 0}
+            connection.execute(sa.insert(raw).values(id=n, facts={}, data=b"", **values))
+            at = now + timedelta(seconds=due)
+            connection.execute(
+                sa.insert(step).values(raw_id=n, stage="read", state="waiting", instance=instance, due_at=at)
+            )
+        for instance in ("desk", "shop"):
+            later = {"due_at": now + timedelta(hours=5), "behind": False, "live": False}
+            connection.execute(sa.insert(lane).values(key=f"read/{instance}", queue=READING, **later))
+        assert lost_lanes(connection, now) == 1
+        assert [one.key for one in take_due(connection, [READING], now, 10)] == ["read/desk"]
     store.close()
 
 

@@ -106,6 +106,15 @@ def test_one_that_cannot_be_kept_fails_alone(store, pushes, commits, bad):
     assert len(steps(store)) == 4
 
 
+def test_what_is_acknowledged_has_its_step_however_the_table_keeps_its_key(store, pushes):
+    """PostgreSQL cuts blanks beyond its type's length without a word, and cannot keep U+0000."""
+    sender = Sender(pushes, "j" * 300 + " ")
+    told = sender.answer()
+    pushes.keep("hook", (*one("c\0b"), *one("c\ufffdb", b"others")))
+    assert len(steps(store)) == len(kept(store)) == (3 if store.sqlite else 1)
+    assert (told == "kept") == store.sqlite
+
+
 def test_a_database_that_is_ill_is_told_to_all_and_once_to_the_log(store, pushes, commits, capsys):
     def ill() -> None:
         raise sa.exc.OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full"))

@@ -159,3 +159,18 @@ def test_a_good_mail_behind_two_hundred_crashes(children):
     print(f"\n200 crashes, then a good mail: {time.monotonic() - began:.2f} s")
     assert outcomes[-1] == FINE
     assert {o.reason for o in outcomes[:-1]} == {"the process that read it ended (SIGSEGV)"}
+
+
+@pytest.mark.parametrize("stops_at", [0, 1, 2, 3])
+def test_who_has_enough_is_told_no_more_and_the_next_page_is_not_mixed_with_this_one(children, stops_at):
+    """What its reader has been handed already is not read, or nobody hears of it."""
+    told: list[int] = []
+
+    def tell(number: int, _outcome: object) -> bool:
+        told.append(number)
+        return number == stops_at
+
+    page = [order("say", "fine"), order("say", "fine"), order("crash"), order("say", "fine")]
+    children.read(made(), page, tell)
+    assert told == list(range(stops_at + 1))
+    assert read(children, order("print", "x"), order("say", "fine")) == [(said("printed"),), FINE]
