@@ -43,13 +43,6 @@ class Reading:
     """It has some of a flood's, and stops at the next mail after a while."""
     cut: threading.Event = field(default_factory=threading.Event)
     """It did stop, and left some."""
-    slow: bool = False
-    """When it began, the flood was known to be one of mails that take long."""
-
-    @property
-    def took_long(self) -> bool:
-        """Whether the flood is one of mails that take long, as far as is known by now."""
-        return self.cut.is_set() or (self.slow and not (self.flood and self.future.done()))
 
 
 @dataclass(frozen=True)
@@ -79,6 +72,8 @@ class Parts:
     """The page each instance reads now, or read last (hub/pipeline/read.py)."""
     ahead: dict[str, Sequence[Any]] = field(default_factory=dict)
     """The page behind the one that is recorded now, by instance."""
+    slow_until: dict[str, datetime] = field(default_factory=dict)
+    """Until when the flood of an instance counts as one of mails that take long."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
     crowd: Crowd = field(default_factory=Crowd)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from hub.instances import Instance
 from hub.log import logger
 from hub.pipeline.parts import Parts, Reading
-from hub.pipeline.waiting import PAGE, SHARE, oldest, still_waiting
+from hub.pipeline.waiting import PAGE, SHARE, oldest, still_waiting, takes_long
 from hub.reading import NoReaderError, Outcome, Unread
 from hub.sdk import Event, Message, Raw
 from hub.store.intake import step
@@ -29,6 +29,8 @@ LIMIT = 10.0
 """Seconds a page may take where it is read by a thread of ours, which nobody can end."""
 ENOUGH = 0.5
 """Seconds after which the reading of a flood stops at its next mail: others may have come meanwhile."""
+SLOW = timedelta(seconds=30)
+"""So long after that a flood counts as one of mails that take long. A reader has ten for each."""
 SOON, LATER = 0.5, 5.0
 """Seconds until raws are looked at again: those that are being read, and those behind them."""
 
@@ -64,7 +66,7 @@ def read_ahead(parts: Parts, name: str, rows: Sequence[Any]) -> None:
     instance, reading = parts.instances.get(name), parts.reading.get(name)
     if len(rows) < SHARE or instance is None or not instance.has("Reads"):
         return
-    if parts.readers.may_hang(instance.component) or (reading is not None and reading.took_long):
+    if parts.readers.may_hang(instance.component) or takes_long(parts, name):
         return
     following = oldest(parts, name, but=[row.id for row in rows])
     if following and (reading is None or reading.future.done()):
@@ -122,18 +124,20 @@ def _begin(parts: Parts, instance: Instance, rows: Sequence[Any], last: Reading 
     todo = [row for row in rows if row.id not in outcomes]
     raws = [Raw(row.source_key, row.data, row.facts) for row in todo]
     others = sum(not row.flood for row in todo)  # they stand first
-    slow, begun, cut = last is not None and last.took_long, parts.clock.monotonic(), threading.Event()
+    begun, cut = parts.clock.monotonic(), threading.Event()
+    leave = takes_long(parts, instance.id) and not others and not parts.readers.may_hang(instance.component)
 
     def tell(number: int, outcome: Outcome) -> bool:
         outcomes[todo[number].id] = outcome
         enough = number >= others and parts.clock.monotonic() - begun > ENOUGH
+        if enough:
+            parts.slow_until[instance.id] = parts.now() + SLOW
         if enough and number < len(todo) - 1:
             cut.set()
         return enough
 
     future = instance.reads.submit(parts.readers.read, instance.component, raws, tell)
-    leave = slow and not others and not parts.readers.may_hang(instance.component)
-    return Reading([row.id for row in todo], outcomes, future, leave, others < len(todo), cut, slow)
+    return Reading([row.id for row in todo], outcomes, future, leave, others < len(todo), cut)
 
 
 def _be_patient(parts: Parts, instance: Instance, reading: Reading) -> list[Item | Culprit]:

@@ -51,13 +51,19 @@ def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any
     now = parts.now()
     with parts.store.read() as connection:
         asked = {"of": instance, "now": now, "but": list(but)}
-        slow = instance in parts.reading and parts.reading[instance].took_long
-        ids = _next_ids(connection, asked, now, crowded=parts.crowd.here(now), slow=slow)
+        slow, crowded = takes_long(parts, instance), parts.crowd.here(now)
+        ids = _next_ids(connection, asked, now, crowded=crowded, slow=slow)
         whole = {row.id: row for row in connection.execute(_WHOLE, {"of": ids})} if ids else {}
     rows = [whole[one] for one in ids if one in whole]  # in our order: a database would sort all their bytes
     if not all(row.flood for row in rows):
         parts.crowd.came(now)
     return rows
+
+
+def takes_long(parts: Parts, instance: str) -> bool:
+    """Whether the flood of an instance, if there is one, is known as one of mails that take long to read."""
+    until = parts.slow_until.get(instance)
+    return until is not None and parts.now() < until
 
 
 def _next_ids(
