@@ -148,9 +148,8 @@ class GroupCommit:
     def _next(self) -> list[Push]:
         """The next ones to be kept together; nobody: the writer rests, once it owes nothing."""
         with self._changed:
-            if (
-                left := self._waking.left()
-            ) > 0:  # in real seconds, whatever the clock: only an engine's lanes are owed
+            # In real seconds, whatever the clock: only an engine of several processes has lanes that are owed.
+            if (left := self._waking.left()) > 0:
                 self._changed.wait_for(lambda: self._waiting or self._closed, left)
             batch: list[Push] = []
             size = 0
