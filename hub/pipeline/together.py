@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from hub.clock import Clock
 from hub.flow import Flow
 from hub.log import logger
-from hub.pipeline.pushed import keep_pushed
+from hub.pipeline.keeping import keep
 from hub.pipeline.troubles import Troubles
 from hub.pipeline.waking import Waking
 from hub.sdk import Raw
@@ -176,7 +176,7 @@ class GroupCommit:
         try:
             with self._store.write(durable=True, single=not lanes) as connection:
                 pushes = [(push.instance, push.raws) for push in batch]
-                keep_pushed(connection, pushes, self._clock.now(), self._flow)
+                keep(connection, pushes, self._clock.now(), self._flow)
                 self._store.wake(connection, lanes)
             self._waking.done(names, lanes)
         except _ILL:
@@ -191,7 +191,7 @@ class GroupCommit:
             for push in batch:
                 try:
                     with connection.begin_nested():
-                        keep_pushed(connection, [(push.instance, push.raws)], self._clock.now(), self._flow)
+                        keep(connection, [(push.instance, push.raws)], self._clock.now(), self._flow)
                 except _ILL:
                     raise
                 except Exception as error:  # noqa: BLE001 - this sender alone is asked to come again

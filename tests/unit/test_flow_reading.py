@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from hub.engine.sources import sources_of
 from hub.flow import FREE, Flow, number_of
 from hub.pipeline import record
-from hub.pipeline.pushed import keep_pushed
+from hub.pipeline.keeping import keep
 from hub.pipeline.record import record_page
 from hub.pipeline.replay import replay_raw
 from hub.pipeline.waiting import SHARE
@@ -210,7 +210,7 @@ def test_what_is_pushed_is_read_behind_its_senders_flood_whoever_took_it(tmp_pat
     def push(first: int, many: int, flow: Flow) -> None:
         raws = [Raw(f"p{n}", b"{}", {"sender": "flood@x.example"}) for n in range(first, first + many)]
         with store.write() as connection:
-            keep_pushed(connection, [("support", raws)], now, flow)
+            keep(connection, [("support", raws)], now, flow)
 
     push(0, FREE + 5, Flow())
     push(FREE + 5, 1, Flow())
@@ -245,7 +245,7 @@ def test_what_is_pushed_again_keeps_its_place(tmp_path):
 
         raws = [Raw(f"{who}{n}", said(n), {"sender": f"{who}@x.example"}) for n in range(first, first + many)]
         with world.hub.store.write() as connection:
-            keep_pushed(connection, [("support", raws), ("support", raws[:1])], world.clock.now(), flow)
+            keep(connection, [("support", raws), ("support", raws[:1])], world.clock.now(), flow)
 
     push("flood", 0, 200)
     push("alice", 0, FREE)

@@ -17,7 +17,7 @@ from hub.clock import SystemClock
 from hub.flow import Flow
 from hub.pipeline import together
 from hub.pipeline.accept import BUSY
-from hub.pipeline.pushed import keep_pushed
+from hub.pipeline.keeping import keep
 from hub.pipeline.together import GroupCommit, NotKept
 from hub.pipeline.troubles import Troubles
 from hub.sdk import Page, Raw
@@ -207,7 +207,7 @@ def test_ids_go_on_where_the_polled_ones_stand_and_no_cursor_moves(store):
 
     receive(store, "box", Page(one("mail"), {"n": 1}), NOW, "poll")
     with store.write(durable=True) as connection:
-        keep_pushed(connection, [("hook", one("a")), ("box", one("mail")), ("hook", ())], NOW, Flow())
+        keep(connection, [("hook", one("a")), ("box", one("mail")), ("hook", ())], NOW, Flow())
     receive(store, "box", Page(one("mail2"), {"n": 2}), NOW, "poll")
     assert [(i, k) for i, k, _ in kept(store)] == [("box", "mail"), ("hook", "a"), ("box", "mail2")]
     with store.read() as connection:

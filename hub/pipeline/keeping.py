@@ -1,6 +1,6 @@
-"""Keep what is pushed: in as few statements as there can be, because every web thread waits for this one.
+"""Keep raws, in as few statements as there can be: web threads wait for what is pushed, a mailbox for its page.
 
-So both databases are spoken to below Core (docs/decisions/0009). On PostgreSQL a statement is a round trip, for
+So both databases are spoken to below Core (docs/decisions/0009, 0016). On PostgreSQL a statement is a round trip, for
 whose answer a thread waits, and then for the interpreter that the others have taken meanwhile: all is one statement.
 On SQLite it is the preparing of statements that costs.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.flow import Flow, number_of
-from hub.pipeline.receive import floods_here, sender_in, turns_of
+from hub.mail.glance import sender_of
 from hub.sdk import Raw
 from hub.store.base import At, to_ms
 from hub.store.intake import raw, step
@@ -67,11 +67,18 @@ _BEHIND = (
     )
     .values(turn_at=sa.bindparam("turn", type_=At), flood=sa.bindparam("of_flood"))
 )
+# Asked on SQLite: on PostgreSQL the statement above does.
+_asked = sa.func.json_each(sa.bindparam("senders")).table_valued("value").c.value
+_in_flood = step.c.state == "waiting", step.c.stage == "read", step.c.instance == sa.bindparam("of")
+_ANY_FLOOD = sa.select(step.c.raw_id).where(*_in_flood, step.c.flood > 0).limit(1)
+_FLOODS = sa.select(_asked).where(
+    sa.select(1).where(*_in_flood, step.c.flood == _asked).limit(1).scalar_subquery() == 1
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """One that was pushed, and its turn."""
+    """One that came in, and its turn."""
 
     instance: str
     raw: Raw
@@ -86,18 +93,18 @@ class _Given:
         return self.instance, one.key, digest, len(one.data), json.dumps(dict(one.facts)), one.data
 
 
-def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw]]], now: datetime, flow: Flow) -> None:
-    """Keep what several senders pushed, whoever they are. No cursor moves: nobody asked.
+def keep(connection: Connection, brought: Iterable[tuple[str, Sequence[Raw]]], now: datetime, flow: Flow) -> None:
+    """Keep what instances brought, by their ids.
 
     What is here already stays as it is, and of a key that comes twice the first one is kept. On PostgreSQL this is one
     statement, so a connection that commits each by itself will do; on SQLite it wants a transaction.
     """
-    found = [(instance, one, sender_in(one)) for instance, raws in pushes for one in raws]
+    found = [(instance, one, _sender(one)) for instance, raws in brought for one in raws]
     if not found:
         return
     sqlite = connection.dialect.name == "sqlite"
     senders = [(instance, sender) for instance, _, sender in found]
-    turns = turns_of(senders, floods_here(connection, senders) if sqlite else set(), now, flow)
+    turns = _turns(senders, _floods_here(connection, senders) if sqlite else set(), now, flow)
     given: dict[tuple[str, str], _Given] = {}
     for (instance, one, sender), (turn, flood) in zip(found, turns, strict=True):
         given.setdefault((instance, one.key), _Given(instance, one, sender, turn, flood))
@@ -105,7 +112,7 @@ def keep_pushed(connection: Connection, pushes: Iterable[tuple[str, Sequence[Raw
 
 
 def _to_postgresql(connection: Connection, given: Mapping[tuple[str, str], _Given], now: datetime) -> None:
-    """Whether a sender's flood waits is asked by the statement itself, as `floods_here` asks."""
+    """Whether a sender's flood waits is asked by the statement itself, as `_floods_here` asks on SQLite."""
     unique: dict[tuple[str, str], _Given] = {}
     for (instance, key), one in given.items():
         unique.setdefault((instance, key.replace("\0", "\ufffd")), one)  # as it is kept (hub/store/postgresql.py)
@@ -130,3 +137,45 @@ def _to_sqlite(connection: Connection, given: Mapping[tuple[str, str], _Given], 
     ]
     if behind:  # a flood; everybody else's turn is at once, which costs no statement
         connection.execute(_BEHIND, behind)
+
+
+def _turns(
+    senders: Iterable[tuple[str, str]], floods: set[tuple[str, int]], now: datetime, flow: Flow
+) -> list[tuple[datetime, int]]:
+    """When each, by instance and sender, has its turn, and the number of the sender whose flood it is read behind.
+
+    0 for none. `floods` are those that are known of, by instance and number; what begins here is added.
+    """
+    found = []
+    for instance, sender in senders:
+        turn, number = flow.turn(instance, sender, now), number_of(sender)
+        if turn > now:
+            floods.add((instance, number))
+        found.append((turn, number if (instance, number) in floods else 0))
+    return found
+
+
+def _floods_here(connection: Connection, senders: Sequence[tuple[str, str]]) -> set[tuple[str, int]]:
+    """The floods of these senders that wait to be read; on SQLite.
+
+    Behind them comes everything more of their senders, though this process may never have heard of it: else a
+    customer's words could overtake each other.
+    """
+    return {
+        (instance, number)
+        for instance in {instance for instance, _ in senders}
+        for number in _floods(connection, instance, {number_of(one) for of, one in senders if of == instance})
+    }
+
+
+def _floods(connection: Connection, instance: str, senders: Collection[int]) -> Iterable[int]:
+    """Those of the senders whose flood waits to be read."""
+    if not any(senders) or connection.scalar(_ANY_FLOOD, {"of": instance}) is None:
+        return ()
+    asked = {"of": instance, "senders": json.dumps([*senders])}
+    return connection.scalars(_FLOODS, asked).all()
+
+
+def _sender(one: Raw) -> str:
+    """Who seems to have sent it: by the channel's word, else by a glance at its bytes."""
+    return str(one.facts.get("sender") or sender_of(one.data))
