@@ -47,7 +47,7 @@ campaign: $(VENV)/dev.stamp servers  ## the long tests, an hour and more: hundre
 	$(BIN)/pytest -m campaign -s $(PYTEST)
 
 rehearsal: $(VENV)/dev.stamp servers  ## the campaign in its short versions, as `make test` runs them (under three minutes on 2 cores)
-	$(BIN)/pytest $(SHORT) tests/campaign tests/sim tests/story/test_restore.py $(PYTEST)
+	$(BIN)/pytest $(SHORT) tests/sim tests/campaign tests/story/test_restore.py $(PYTEST)
 
 servers: $(VENV)/dev.stamp  ## install the Debian packages the tests use (as root)
 	$(BIN)/python -m tests.servers.install

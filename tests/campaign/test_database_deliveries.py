@@ -70,8 +70,8 @@ class Faults:
 
 
 def test_distributed(safe_postgres):
-    short = {"stops": 2, "gone": 2, "cuts": size("CUTS", 3), "stalls": (2,), "slowest": 3, "fail": 0.0}
-    _faults(safe_postgres, "distributed", size("MESSAGES", 30), **short)
+    short = {"stops": 2, "gone": 1, "cuts": size("CUTS", 2), "stalls": (1,), "slowest": 2, "fail": 0.0}
+    _faults(safe_postgres, "distributed", size("MESSAGES", 20), **short)
 
 
 @pytest.mark.campaign
