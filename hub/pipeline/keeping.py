@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -81,6 +81,8 @@ class _Given:
     """One that came in, and its turn."""
 
     instance: str
+    key: str
+    """The raw's own, as the table keeps it."""
     raw: Raw
     sender: str
     turn_at: datetime
@@ -90,7 +92,7 @@ class _Given:
         """In the order in which both statements take it, without the time."""
         one = self.raw
         digest = hashlib.sha256(one.data).hexdigest()
-        return self.instance, one.key, digest, len(one.data), json.dumps(dict(one.facts)), one.data
+        return self.instance, self.key, digest, len(one.data), json.dumps(dict(one.facts)), one.data
 
 
 def keep(connection: Connection, brought: Iterable[tuple[str, Sequence[Raw]]], now: datetime, flow: Flow) -> None:
@@ -107,32 +109,27 @@ def keep(connection: Connection, brought: Iterable[tuple[str, Sequence[Raw]]], n
     turns = _turns(senders, _floods_here(connection, senders) if sqlite else set(), now, flow)
     given: dict[tuple[str, str], _Given] = {}
     for (instance, one, sender), (turn, flood) in zip(found, turns, strict=True):
-        given.setdefault((instance, one.key), _Given(instance, one, sender, turn, flood))
-    (_to_sqlite if sqlite else _to_postgresql)(connection, given, now)
+        key = one.key if sqlite else one.key.replace("\0", "\ufffd")  # hub/store/postgresql.py
+        given.setdefault((instance, key), _Given(instance, key, one, sender, turn, flood))
+    (_to_sqlite if sqlite else _to_postgresql)(connection, list(given.values()), now)
 
 
-def _to_postgresql(connection: Connection, given: Mapping[tuple[str, str], _Given], now: datetime) -> None:
+def _to_postgresql(connection: Connection, given: Sequence[_Given], now: datetime) -> None:
     """Whether a sender's flood waits is asked by the statement itself, as `_floods_here` asks on SQLite."""
-    unique: dict[tuple[str, str], _Given] = {}
-    for (instance, key), one in given.items():
-        unique.setdefault((instance, key.replace("\0", "\ufffd")), one)  # as it is kept (hub/store/postgresql.py)
-    rows = [
-        (instance, key, *one.row()[2:], to_ms(one.turn_at), number_of(one.sender), one.flood)
-        for (instance, key), one in unique.items()
-    ]
+    rows = [(*one.row(), to_ms(one.turn_at), number_of(one.sender), one.flood) for one in given]
     columns = [list(column) for column in zip(*rows, strict=True)]
     connection.exec_driver_sql(_POSTGRESQL, (*columns, to_ms(now), to_ms(now)))
 
 
-def _to_sqlite(connection: Connection, given: Mapping[tuple[str, str], _Given], now: datetime) -> None:
+def _to_sqlite(connection: Connection, given: Sequence[_Given], now: datetime) -> None:
     """Nobody else writes meanwhile, so what lies behind the last id is ours."""
     last, at = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM raw").scalar_one(), to_ms(now)
-    rows = [(instance, key, at, *rest) for instance, key, *rest in (one.row() for one in given.values())]
+    rows = [(instance, key, at, *rest) for instance, key, *rest in (one.row() for one in given)]
     connection.exec_driver_sql(_SQLITE_RAW, rows)
     connection.exec_driver_sql(_SQLITE_STEP, (at, last))
     behind = [
-        {"of": instance, "called": key, "last": last, "turn": one.turn_at, "of_flood": one.flood}
-        for (instance, key), one in given.items()
+        {"of": one.instance, "called": one.key, "last": last, "turn": one.turn_at, "of_flood": one.flood}
+        for one in given
         if one.flood
     ]
     if behind:  # a flood; everybody else's turn is at once, which costs no statement

@@ -94,14 +94,14 @@ def _read_group(parts: Parts, instance: Instance, rows: Sequence[Any]) -> list[I
     # No further than to the first that is not known: what was read ahead of a page that failed may be known sooner.
     known = list(takewhile(lambda row: row.id in reading.outcomes, rows))
     done = [_judged(row, reading.outcomes.pop(row.id)) for row in known]
+    if reading.future.done() and reading.future.exception() is None:
+        return [*done, *stuck]  # a flood had its time: what is left is due at once, behind whoever came
     gone = {one.raw_id for one in (*done, *stuck)}
     soon: list[Any] = []
     later: list[Any] = []
     for row in rows:
         if row.id not in gone:
             (soon if row.id in reading.ids or row.id in reading.outcomes else later).append(row)
-    if reading.future.done() and reading.future.exception() is None:
-        return [*done, *stuck]  # a flood had its time: what is left is due at once, behind whoever came
     _wait(parts, soon, SOON)
     _wait(parts, later, SOON if reading.flood else LATER)
     return [*done, *stuck]
