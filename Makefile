@@ -44,7 +44,7 @@ bench: $(VENV)/dev.stamp servers  ## figures: intake and webhooks beside their f
 	$(BIN)/python -m bench.timeline
 
 campaign: $(VENV)/dev.stamp servers  ## the long tests, an hour and more: hundreds of crashes, a thousand seeds
-	$(BIN)/pytest -m campaign -s $(PYTEST)
+	$(BIN)/python -m tests.campaign $(CAMPAIGN)
 
 rehearsal: $(VENV)/dev.stamp servers  ## the campaign in its short versions, as `make test` runs them (under three minutes on 2 cores)
 	$(BIN)/pytest $(SHORT) tests/sim tests/campaign tests/story/test_restore.py $(PYTEST)

@@ -93,7 +93,8 @@ class Distributed:
         ]
 
     def wake(self) -> None:
-        """Nothing to do: who writes work wakes its lane."""
+        """Who writes work wakes its lane; but one where a flood rests is awake."""
+        self._draining.came.set()
 
     def alive(self) -> bool:
         """Whether both threads are at work and the rows were looked at lately. `tresse worker` ends when not."""

@@ -15,6 +15,7 @@ from hub.pipeline.next import due_in_lane, plan_raws
 from hub.pipeline.parts import Parts
 from hub.pipeline.record import record_page
 from hub.pipeline.suggest import Answers
+from hub.pipeline.waiting import rest_of
 from hub.store.intake import step
 from hub.store.lanes import PLAN, READ, end_lane
 
@@ -22,6 +23,8 @@ PAGES = 20
 """Pages of one channel in a row, then others have their turn."""
 PLANS = 50
 """Plans of one case in a row."""
+GLANCE = 0.05
+"""Seconds between two looks, while a flood rests, for what other processes brought in."""
 SOON = timedelta(seconds=2)
 """When a lane is looked at again that this process can do nothing with."""
 
@@ -36,6 +39,8 @@ class Draining:
 
     def __init__(self, parts: Parts, answers: Answers, jobs: Jobs) -> None:
         self._parts, self._answers, self._jobs = parts, answers, jobs
+        self.came = threading.Event()
+        """Set when this process has brought something in: who waits while a flood rests looks at once."""
 
     def drain(self, key: str, given_up: threading.Event) -> None:
         """Drain the lane `key` until its job is `given_up`. Raises what the database raises: it is found again."""
@@ -66,9 +71,13 @@ class Draining:
         if instance not in parts.instances and (self._oldest(instance) or parts.now()) > parts.now() - PATIENCE:
             return parts.now() + SOON
         for _ in range(PAGES):
+            self.came.clear()
             if parts.stop.is_set() or given_up.is_set():
                 break
             if not record_page(parts, instance):
+                if rest_of(parts, instance):
+                    parts.clock.wait(self.came, GLANCE)
+                    continue
                 # Nothing, or nothing that may pass what its reader has not finished.
                 oldest, now = self._oldest(instance), parts.now()
                 return now + SOON / 4 if oldest is not None and oldest <= now else None

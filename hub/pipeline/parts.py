@@ -74,6 +74,8 @@ class Parts:
     """The page behind the one that is recorded now, by instance."""
     slow_until: dict[str, datetime] = field(default_factory=dict)
     """Until when the flood of an instance counts as one of mails that take long."""
+    rests_until: dict[str, float] = field(default_factory=dict)
+    """Until when, by the monotonic clock, no more is read of an instance's flood while others are about."""
     heard: set[str] = field(default_factory=set)
     """Desks whose voice was listened to since this process started (hub/pipeline/voices.py)."""
     crowd: Crowd = field(default_factory=Crowd)

@@ -68,6 +68,8 @@ def read_ahead(parts: Parts, name: str, rows: Sequence[Any]) -> None:
         return
     if parts.readers.may_hang(instance.component) or takes_long(parts, name):
         return
+    if rows[-1].flood and parts.crowd.here(parts.now()):
+        return  # it rests first, and who comes meanwhile shall not wait for what was begun with
     following = oldest(parts, name, but=[row.id for row in rows])
     if following and (reading is None or reading.future.done()):
         parts.reading[name] = _begin(parts, instance, following, reading)

@@ -29,6 +29,12 @@ from hub.store.lanes import lanes_of_raws
 
 FIRST_DOUBT, DOUBT = timedelta(seconds=2), timedelta(days=7)
 """How soon, and for how long, an agent's words on an unknown ticket are looked at again."""
+REST, LONGEST_REST = 10.0, 1.0
+"""While others are about, a flood rests so many times as long as its page took, and never longer than so many seconds.
+
+Read as fast as it goes, it takes the interpreter away from all who plan and deliver for the others, and is planned
+no sooner.
+"""
 
 
 def record_page(parts: Parts, instance: str) -> int:
@@ -36,8 +42,13 @@ def record_page(parts: Parts, instance: str) -> int:
     rows = next_page(parts, instance)
     if not rows:
         return 0
+    begun = parts.clock.monotonic()
     try:
-        return _read_and_record(parts, instance, rows)
+        taken = _read_and_record(parts, instance, rows)
+        if any(row.flood for row in rows):
+            now = parts.clock.monotonic()
+            parts.rests_until[instance] = now + min(REST * (now - begun), LONGEST_REST)
+        return taken
     except BaseException:
         # What was begun with lies behind this page, and must not be taken before it.
         parts.ahead.pop(instance, None)

@@ -51,8 +51,8 @@ def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any
     now = parts.now()
     with parts.store.read() as connection:
         asked = {"of": instance, "now": now, "but": list(but)}
-        slow, crowded = takes_long(parts, instance), parts.crowd.here(now)
-        ids = _next_ids(connection, asked, now, crowded=crowded, slow=slow)
+        crowded, rests = parts.crowd.here(now), rest_of(parts, instance) > 0
+        ids = _next_ids(connection, asked, now, crowded=crowded, slow=takes_long(parts, instance), rests=rests)
         whole = {row.id: row for row in connection.execute(_WHOLE, {"of": ids})} if ids else {}
     rows = [whole[one] for one in ids if one in whole]  # in our order: a database would sort all their bytes
     if not all(row.flood for row in rows):
@@ -66,8 +66,15 @@ def takes_long(parts: Parts, instance: str) -> bool:
     return until is not None and parts.now() < until
 
 
+def rest_of(parts: Parts, instance: str) -> float:
+    """Seconds for which no more of an instance's flood is read. It has to rest only while others are about."""
+    if not parts.crowd.here(parts.now()):
+        return 0.0
+    return max(0.0, parts.rests_until.get(instance, 0.0) - parts.clock.monotonic())
+
+
 def _next_ids(
-    connection: Connection, asked: Mapping[str, Any], now: datetime, *, crowded: bool, slow: bool
+    connection: Connection, asked: Mapping[str, Any], now: datetime, *, crowded: bool, slow: bool, rests: bool
 ) -> list[int]:
     found = _due(connection.execute(_OLDEST, asked).all(), now)
     flood = [row.raw_id for row in found if row.flood]
@@ -75,7 +82,7 @@ def _next_ids(
         return [row.raw_id for row in found]
     # All that came before one of these and is no flood's is among the others, their senders' first words as well.
     others = [row.raw_id for row in _due(connection.execute(_OTHERS, asked).all(), now)]
-    if others and slow:
+    if rests or (others and slow):
         return others  # read and recorded without the flood
     return [*others, *flood[: max(SHARE, 0 if crowded else PAGE - len(others))]]
 

@@ -59,28 +59,30 @@ def _bomb(name: str, database: str, messages: int, each: int, dead: float, goal:
             place.far.mood(f"desk/{desk}", delay=(0.005, 0.02))
         place.start("hub")
         here, there = Writers(dice, "m"), Writers(dice, "o")
-        _others(place, here, there, "quiet", each, 0.3)
+        _others(place, dice, here, there, "quiet", each, 0.3)
         bomb = [
             {"mark": f"x{n:06}", "thread": f"x{n:06}", "from": "bomb@customer.example", "refs": [], "at": time.time()}
             for n in range(messages)
         ]
         place.far.write("mail", bomb)
-        _others(place, here, there, "bomb", each, 0.3)
+        _others(place, dice, here, there, "bomb", each, 0.3)
         place.far.mood("desk/dies", dead=True)
-        _others(place, here, there, "dead", each, dead / each)
+        _others(place, dice, here, there, "dead", each, dead / each)
         place.far.mood("desk/dies", delay=(0.005, 0.02))
         settle(place, DESKS, 300 + messages)
         _told(place, name, goal)
 
 
-def _others(place: Place, here: Writers, there: Writers, phase: str, each: int, pause: float) -> None:
+def _others(
+    place: Place, dice: random.Random, here: Writers, there: Writers, phase: str, each: int, pause: float
+) -> None:
     """Everybody else writes now and then, through the bombed channel and through another."""
     progress = Progress(f"mail bomb, {phase}")
     place.far.note(e="phase", name=phase)
     for n in range(each):
         place.far.write("mail", here.some(1))
         place.far.write("other", there.some(1))
-        time.sleep(pause)
+        time.sleep(dice.uniform(0.5, 1.5) * pause)  # in step with the polls, a phase would measure where it began
         progress.say(n, each, "written")
 
 

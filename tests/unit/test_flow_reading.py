@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,13 +21,14 @@ import sqlalchemy as sa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hub.engine.draining import GLANCE, Draining
 from hub.engine.sources import sources_of
-from hub.flow import FREE, Flow, number_of
+from hub.flow import CALM, FREE, Flow, number_of
 from hub.pipeline import record
 from hub.pipeline.keeping import keep
 from hub.pipeline.record import record_page
 from hub.pipeline.replay import replay_raw
-from hub.pipeline.waiting import SHARE
+from hub.pipeline.waiting import SHARE, rest_of
 from hub.sdk import Raw
 from hub.store.intake import message, message_body, step
 from hub.threads import Threads
@@ -47,11 +49,39 @@ def test_others_are_read_before_a_flood_though_they_came_behind_it(tmp_path):
     for n in range(2, 6):
         _write(world, "bob", 1, n)
         _poll(world)
-        world.hub.engine.look()  # what is read ahead comes first
-    assert "bob 4" in _said(world)
+        world.hub.engine.look()
+        assert f"bob {n}" in _said(world)  # nothing was read ahead that would come first
     assert len(_said(world)) <= many + 4 * (SHARE + 1)  # no more while others are about: who comes next waits for these
     world.go(30)
     assert [one for one in _said(world) if one.startswith("flood")] == [f"flood {n}" for n in range(300)]
+    world.hub.stop()
+
+
+def test_a_flood_rests_between_its_pages_while_others_are_about(tmp_path, monkeypatch):
+    """Read as fast as it goes, it takes the processor away from what is planned and delivered for the others."""
+    world = World(tmp_path)
+    took = 0.004
+    _takes_long(world, monkeypatch, 0, takes=took)
+    _write(world, "flood", 400)
+    _write(world, "bob", 1)
+    _poll(world)
+    draining = Draining(world.hub.parts, world.hub.answers, mock.Mock())
+    began = world.clock.at
+    assert record_page(world.hub.parts, "support")  # bob, and some of the flood
+    many = len(_said(world))
+    assert not record_page(world.hub.parts, "support")
+    _write(world, "bob", 1, 1)
+    _poll(world)
+    assert record_page(world.hub.parts, "support")  # who comes meanwhile is read at once, and alone
+    assert _said(world)[many:] == ["bob 1"]
+    while len(_said(world)) < many + 1 + 5 * SHARE:
+        draining._read("support", threading.Event())
+    busy = took * (len(_said(world)) - 2) / (world.clock.at - began).total_seconds()
+    assert 1 / 15 < busy < 1 / 6
+    world.clock.at += CALM
+    while record_page(world.hub.parts, "support"):  # it has the hub to itself, and rests no more
+        pass
+    assert [one for one in _said(world) if one.startswith("flood")] == [f"flood {n}" for n in range(400)]
     world.hub.stop()
 
 
@@ -62,8 +92,7 @@ def test_who_writes_behind_mails_that_take_long_waits_for_one_of_them(tmp_path, 
     slow = _takes_long(world, monkeypatch, FREE + 1 + quick)
     _write(world, "flood", FREE + 1)
     _poll(world)
-    while record_page(world.hub.parts, "support"):
-        pass
+    _read_all(world)
     _write(world, "flood", 60 + quick, FREE + 1)
     _poll(world)
     while not slow:
@@ -76,8 +105,7 @@ def test_who_writes_behind_mails_that_take_long_waits_for_one_of_them(tmp_path, 
         while f"bob {n}" not in _said(world):
             record_page(world.hub.parts, "support")
         assert len(slow) - before <= 1
-    while record_page(world.hub.parts, "support"):
-        pass
+    _read_all(world)
     assert [one for one in _said(world) if one.startswith("flood")] == [f"flood {n}" for n in range(FREE + 61 + quick)]
     world.hub.stop()
 
@@ -104,14 +132,16 @@ def test_nobody_waits_for_a_flood_of_mails_that_take_long_once_that_is_known(tmp
     world.hub.stop()
 
 
-def _takes_long(world: World, monkeypatch: pytest.MonkeyPatch, first: int, real: float = 0.0) -> list[str]:
-    """From the `first` on a flood's mails take five seconds, or so many `real` ones. Notes each that was read."""
+def _takes_long(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: int, real: float = 0.0, takes: float = 5
+) -> list[str]:
+    """From the `first` on a flood's mails take so many seconds, or so many `real` ones. Notes each that was read."""
     read, found = Post.read, list[str]()
 
     def slow(self: Post, raw: Raw) -> Any:
         if (number := re.search(rb"flood (\d+)", raw.data)) and int(number[1]) >= first:
             time.sleep(real)
-            world.clock.at += timedelta(seconds=real or 5)
+            world.clock.at += timedelta(seconds=real or takes)
             found.append("flood")
         return read(self, raw)
 
@@ -250,8 +280,7 @@ def test_what_is_pushed_again_keeps_its_place(tmp_path):
     push("flood", 0, 200)
     push("alice", 0, FREE)
     push("alice", 5, 1)
-    while record_page(world.hub.parts, "support"):
-        pass
+    _read_all(world)
     assert [one for one in _said(world) if one.startswith("alice")] == [f"alice {n}" for n in range(FREE)]
     world.hub.stop()
 
@@ -268,10 +297,15 @@ def test_what_is_replayed_goes_before_its_senders_later_words(tmp_path, monkeypa
                 pass
             world.clock.at += timedelta(hours=1)
     assert replay_raw(world.hub.store, world.clock.now()) == 303
-    while record_page(world.hub.parts, "support"):
-        pass
+    _read_all(world)
     assert _said(world) == [f"alice {n}" for n in range(303)]
     world.hub.stop()
+
+
+def _read_all(world: World) -> None:
+    """Until nothing is left, through a flood's rests."""
+    while record_page(world.hub.parts, "support") or rest_of(world.hub.parts, "support"):
+        world.clock.at += timedelta(seconds=GLANCE)
 
 
 def _poll(world: World) -> None:
