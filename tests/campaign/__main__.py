@@ -78,8 +78,8 @@ def _jobs(only: Collection[str]) -> list[Job]:
 
 def _name(test: str) -> str:
     file, _, function = test.partition("::")
-    words = f"{Path(file).stem.removeprefix('test_')} {function.removeprefix('test_')}".replace("_", " ")
-    return words.replace("[", " ").replace("]", "").strip()
+    where, what = Path(file).stem.removeprefix("test_"), function.removeprefix("test_").replace("_long", "")
+    return re.sub(r"[\[\]_ ]+", " ", f"{where}, {what}").strip(" ,")
 
 
 class Run:
