@@ -23,7 +23,7 @@ PAGES = 20
 """Pages of one channel in a row, then others have their turn."""
 PLANS = 50
 """Plans of one case in a row."""
-GLANCE = 0.05
+GLANCE = 0.1
 """Seconds between two looks, while a flood rests, for what other processes brought in."""
 SOON = timedelta(seconds=2)
 """When a lane is looked at again that this process can do nothing with."""
@@ -77,7 +77,7 @@ class Draining:
             if not record_page(parts, instance):
                 if rest_of(parts, instance):
                     parts.clock.wait(self.came, GLANCE)
-                    continue
+                    break  # this thread may be wanted for another channel
                 # Nothing, or nothing that may pass what its reader has not finished.
                 oldest, now = self._oldest(instance), parts.now()
                 return now + SOON / 4 if oldest is not None and oldest <= now else None

@@ -49,11 +49,10 @@ WAIT = 8.0
 # Fetching looks for the oldest job whose lock is free. Without these its cost grows with the backlog: at
 # 100,000 waiting jobs from 0.4 to 7 ms (measured with Procrastinate 3.10 on PostgreSQL 15).
 _WAITING = "status IN ('todo', 'doing')"
-INDEXES = (
-    f"CREATE INDEX IF NOT EXISTS tresse_jobs_lock ON procrastinate_jobs (lock, priority DESC, id) WHERE {_WAITING}",
-    "CREATE INDEX IF NOT EXISTS tresse_jobs_todo ON procrastinate_jobs (queue_name, priority DESC, id) "  # noqa: ISC004 - one statement
-    "WHERE status = 'todo'",
-)
+INDEXES = {
+    "tresse_jobs_lock": f"(lock, priority DESC, id) WHERE {_WAITING}",
+    "tresse_jobs_todo": "(queue_name, priority DESC, id) WHERE status = 'todo'",
+}
 
 
 def conninfo(url: sa.URL) -> str:
@@ -178,8 +177,12 @@ def prepare(store: Store) -> None:
             set_note(connection, SCHEMA, "\n".join(_migrations()))
         else:
             _bring_up(connection)
-        for statement in INDEXES:
-            connection.execute(sa.text(statement))
+        for (
+            name,
+            on,
+        ) in INDEXES.items():  # asked first: to make one that is there waits for all who write, and they for it
+            if connection.scalar(sa.text("SELECT to_regclass(:name)"), {"name": name}) is None:
+                connection.execute(sa.text(f"CREATE INDEX {name} ON procrastinate_jobs {on}"))
 
 
 def _bring_up(connection: Connection) -> None:

@@ -22,6 +22,8 @@ from hub.sdk import Raw
 from hub.store.base import At, to_ms
 from hub.store.intake import raw, step
 
+LONGEST_KEY = 300
+"""Characters, as the column has it."""
 _POSTGRESQL = """
 WITH given AS (
     SELECT *
@@ -43,8 +45,8 @@ SELECT kept.id, 'read', 'waiting', instance, %s, given.turn_at, CASE
     ELSE 0 END
 FROM kept LEFT JOIN given USING (instance, source_key)
 """
-"""To the left: a key that the table keeps otherwise than it was given (its type cuts what is longer and blank) has no
-turn then, which the table refuses. A raw without a step would never be read."""
+"""To the left: were a key kept otherwise than it was given, it would have no turn, which the table refuses. A raw
+without a step would never be read."""
 _SQLITE_RAW = """
 INSERT INTO raw (instance, source_key, received_at, sha256, size, facts, data)
 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
@@ -92,7 +94,26 @@ class _Given:
         """In the order in which both statements take it, without the time."""
         one = self.raw
         digest = hashlib.sha256(one.data).hexdigest()
-        return self.instance, self.key, digest, len(one.data), json.dumps(dict(one.facts)), one.data
+        facts = {name: _text(said) if isinstance(said, str) else said for name, said in one.facts.items()}
+        return self.instance, self.key, digest, len(one.data), json.dumps(facts), one.data
+
+
+def stored_key(key: str) -> str:
+    """A source's key as both databases can hold it, the same at every call.
+
+    A source may have any key: the name of a file need not be text. A page that cannot be kept for one key's sake
+    would come again and again, and nothing behind it would.
+    """
+    plain = _text(key).replace("\0", "\ufffd")
+    if plain == key and len(key) <= LONGEST_KEY:
+        return key
+    # Two of them must not become one: the second would be lost.
+    return f"{plain[: LONGEST_KEY - 65]}#{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _text(said: str) -> str:
+    """Without what UTF-8 has no bytes for: lone surrogates, by which Python shows a file's name that is no text."""
+    return said if said.isascii() else said.encode("utf-8", "backslashreplace").decode()
 
 
 def keep(connection: Connection, brought: Iterable[tuple[str, Sequence[Raw]]], now: datetime, flow: Flow) -> None:
@@ -109,7 +130,7 @@ def keep(connection: Connection, brought: Iterable[tuple[str, Sequence[Raw]]], n
     turns = _turns(senders, _floods_here(connection, senders) if sqlite else set(), now, flow)
     given: dict[tuple[str, str], _Given] = {}
     for (instance, one, sender), (turn, flood) in zip(found, turns, strict=True):
-        key = one.key if sqlite else one.key.replace("\0", "\ufffd")  # hub/store/postgresql.py
+        key = stored_key(one.key)
         given.setdefault((instance, key), _Given(instance, key, one, sender, turn, flood))
     (_to_sqlite if sqlite else _to_postgresql)(connection, list(given.values()), now)
 
@@ -175,4 +196,4 @@ def _floods(connection: Connection, instance: str, senders: Collection[int]) -> 
 
 def _sender(one: Raw) -> str:
     """Who seems to have sent it: by the channel's word, else by a glance at its bytes."""
-    return str(one.facts.get("sender") or sender_of(one.data))
+    return _text(str(one.facts.get("sender") or sender_of(one.data)))

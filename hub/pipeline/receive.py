@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.flow import Flow
-from hub.pipeline.keeping import keep
+from hub.pipeline.keeping import keep, stored_key
 from hub.sdk import Page, Raw
 from hub.store import Store, upsert
 from hub.store.intake import cursor, raw
@@ -60,11 +60,11 @@ def _new(connection: Connection, instance: str, page: Page) -> list[Raw]:
     """The raws of the page that are not here yet."""
     unique: dict[str, Raw] = {}
     for one in page.raws:
-        unique.setdefault(one.key, one)
+        unique.setdefault(stored_key(one.key), one)
     if not unique:
         return []
     known = set(connection.scalars(_KNOWN, {"of": instance, "keys": list(unique)}))
-    found = [one for one in unique.values() if one.key not in known]
+    found = [one for key, one in unique.items() if key not in known]
     if page.rescan and found:
         # The source numbers anew (UIDVALIDITY): the same bytes are the same mail.
         hashes = [hashlib.sha256(one.data).hexdigest() for one in found]

@@ -2,8 +2,8 @@
 
     python -m tests.campaign [--at-once 2] [--only intake --only lease] [--into FOLDER]
 
-What has to be right on a busy machine as well runs several at a time. What is timed comes last, alone. The figures
-stand in FOLDER, one file for each, and once more at the end.
+What has to be right on a busy machine as well runs several at a time: recovery, stops and gaps are a busy machine's.
+Where latencies are compared it is alone, at the end. The figures stand in FOLDER, and once more at the end.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ LONGEST = ("test_pipeline", "test_database_deliveries", "test_sim_seeds", "test_
 """They begin, so that none is left over at the end."""
 AT_ONCE = (os.cpu_count() or 1) + 1
 """Half of their time they wait for something to end, to start or to be due."""
+SKIPPED = re.compile(r"^SKIPPED \[\d+\] (.*)$")
 PROGRESS = re.compile(r"  \w.* \d+ s$")
-FIGURES = re.compile(r"^(?!E |>|\{| {4}).*\b(lost|overlapping|ratio|violation|places to die)\b")
+FIGURES = re.compile(r"^(?!E |>|\{| {4}).*\b(lost|overlapping|ratio|violations?|places to die)\b")
+
+
+PASSED = "passed"
 
 
 @dataclass
@@ -40,6 +44,8 @@ class Job:
     name: str
     minutes: float = 0.0
     result: str = ""
+    skipped: str = ""
+    """Why something of it was not run."""
     figures: dict[str, str] = field(default_factory=dict)
     """By the words before the first number: a line that comes again, further on, takes the place of the one before."""
 
@@ -100,20 +106,20 @@ class Run:
             self._ends.set()  # each of them has heard Ctrl-C as well, and stops its own servers
             self._say("broken off")
         self._tell()
-        return int(any(job.result != "passed" for job in self._jobs))
+        return int(any(job.result != PASSED for job in self._jobs))
 
     def _one(self, job: Job) -> None:
         if self._ends.is_set():
             return
         self._say(f"{job.name}: begins")
         began = time.monotonic()
-        command = [sys.executable, "-m", "pytest", "-m", "campaign", "-s", "-q", "-p", "no:cacheprovider", job.test]
+        command = [sys.executable, "-m", "pytest", "-m", "campaign", "-s", "-q", "-rs", "-p", "no:cacheprovider"]
         environment = {**os.environ, "TRESSE_CAMPAIGN": str(self._into), "PYTHONUNBUFFERED": "1"}
         pipe = subprocess.PIPE
         with (
             (self._into / f"{job.name}.log").open("w") as log,
             subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True
+                [*command, job.test], cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True
             ) as it,
         ):
             assert it.stdout is not None
@@ -122,9 +128,13 @@ class Run:
                 log.flush()
                 if found := PROGRESS.search(line):
                     self._say(found.group().strip())
+                elif skipped := SKIPPED.match(line):
+                    job.skipped = skipped[1]
                 elif FIGURES.search(line):
                     job.figures[re.split(r"\d", line)[0]] = line.strip()
-        job.result = "passed" if it.returncode == 0 else f"FAILED ({it.returncode})"
+        job.result = PASSED if it.returncode == 0 else f"FAILED ({it.returncode})"
+        if it.returncode == 0 and job.skipped:
+            job.result = f"NOT RUN, at least in part: {job.skipped}"
         job.minutes = (time.monotonic() - began) / 60
         done = sum(bool(one.result) for one in self._jobs)
         self._say(f"{job.name}: {job.result} after {job.minutes:.1f} min; {done} of {len(self._jobs)} done")
@@ -139,7 +149,7 @@ class Run:
             print(f"\n{job.name}: {job.result or 'not run'}, {job.minutes:.1f} min")
             for line in job.figures.values():
                 print(f"  {line}")
-        good = sum(job.result == "passed" for job in self._jobs)
+        good = sum(job.result == PASSED for job in self._jobs)
         print(f"\n{good} of {len(self._jobs)} passed in {(time.monotonic() - self._began) / 60:.0f} min: {self._into}")
 
 

@@ -57,7 +57,7 @@ def _bomb(name: str, database: str, messages: int, each: int, dead: float, goal:
     with Place(SECTIONS, database=database) as place:
         for desk in DESKS:
             place.far.mood(f"desk/{desk}", delay=(0.005, 0.02))
-        place.start("hub")
+        place.start(*(("one", "two") if database else ("hub",)))
         here, there = Writers(dice, "m"), Writers(dice, "o")
         _others(place, dice, here, there, "quiet", each, 0.3)
         bomb = [
@@ -100,7 +100,7 @@ def _told(place: Place, name: str, goal: float) -> None:
             f"{p90['bomb']:.2f} s, a desk dead {p50['dead']:.2f} / {p90['dead']:.2f} s; ratios of medians "
             f"{ratios[-2]:.2f} and {ratios[-1]:.2f}"
         )
-    peak = place.processes["hub"].peak()
+    peak = max(process.peak() for process in place.processes.values())
     print(f"\nmail bomb, {name}, seed {SEED}: {'; '.join(said)}; peak {peak:.0f} MB")
     print(found.summary("  afterwards"))
     keep(f"bomb, {name}", found)

@@ -5,10 +5,13 @@ The far sides, the lives of the hub and the judge are those of the seeds.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from hub.log import configure
+from tests.campaign.places import Progress
 from tests.sim.judge import judge_always
 from tests.sim.moods import KINDS, SIDES
 from tests.sim.run import Simulation
@@ -19,10 +22,16 @@ class Operations(RuleBasedStateMachine):
     """What anybody may do to a hub, in any order, with a death at any place."""
 
     simulation: Simulation
+    begun: ClassVar[int] = 0
+    of: ClassVar[int] = 0
+    """Examples so far, and how many there shall be."""
+    progress: ClassVar[Progress] = Progress("state machine")
 
     @initialize(seed=st.integers(0, 3))
     def begin(self, seed: int) -> None:
         configure("CRITICAL")
+        Operations.begun += 1
+        self.progress.say(self.begun, self.of, "examples")
         self.simulation = Simulation(seed)
         self.simulation.life.far.moods.base = 0.0
         self.simulation.crashes = 0.0

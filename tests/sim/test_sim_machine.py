@@ -15,6 +15,7 @@ SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too
 
 
 def _run(examples: int, steps: int, *, every_day: bool) -> None:
+    Operations.begun, Operations.of = 0, examples
     run_state_machine_as_test(
         Operations,
         settings=settings(
@@ -28,6 +29,7 @@ def _run(examples: int, steps: int, *, every_day: bool) -> None:
             print_blob=True,
         ),
     )
+    print(f"state machine: {Operations.begun} examples of at most {steps} operations, no violation")
 
 
 def test_operations_in_any_order() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hub.log import configure
+from tests.campaign.places import Progress
 from tests.sim.__main__ import figures
 from tests.sim.run import Result, play
 from tests.sim.sweep import sweep
@@ -25,14 +26,13 @@ def quiet() -> None:
     configure("CRITICAL")
 
 
-def _campaign(seeds: range, every: int) -> None:
-    began, done = time.perf_counter(), list[Result]()
+def _campaign(seeds: range) -> None:
+    began, done, progress = time.perf_counter(), list[Result](), Progress("simulator")
     for seed in seeds:
         result = play(seed)
         result.history.clear()
         done.append(result)
-        if seed % every == 0:
-            print(figures(done, time.perf_counter() - began), flush=True)
+        progress.say(len(done), len(seeds), "seeds")
     print(figures(done, time.perf_counter() - began))
     wrong = {one.seed: one.violations for one in done if one.violations}
     repeat = "\n".join(f"python -m tests.sim --seed {seed}" for seed in wrong)
@@ -40,13 +40,13 @@ def _campaign(seeds: range, every: int) -> None:
 
 
 def test_a_hundred_seeds() -> None:
-    _campaign(range(1, 101), 1000)
+    _campaign(range(1, 101))
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(7200)
 def test_a_thousand_seeds() -> None:
-    _campaign(range(1001, 1001 + MANY), 100)
+    _campaign(range(1001, 1001 + MANY))
 
 
 @pytest.mark.parametrize("late", [True, False], ids=["late", "at-once"])

@@ -19,6 +19,7 @@ BOTH = {
     "test_circuit",
     "test_cli",
     "test_flow",
+    "test_flow_places",
     "test_flow_reading",
     "test_group_commit",
     "test_host_alert",
