@@ -69,7 +69,7 @@ def _embedded(messages: int, kills: int) -> None:
                 place.processes["hub"].kill()
                 place.start("hub")
             progress.say(n, kills, "kills")
-        _judge(place, messages, "pipeline, embedded")
+        _judge(place, messages, kills, "pipeline, embedded")
 
 
 def _distributed(postgres: Postgres, messages: int, kills: int) -> None:
@@ -87,12 +87,15 @@ def _distributed(postgres: Postgres, messages: int, kills: int) -> None:
                 if n:
                     place.start(name)
             progress.say(n, kills, "kills")
-        _judge(place, messages, "pipeline, three workers")
+        _judge(place, messages, kills, "pipeline, three workers")
 
 
-def _judge(place: Place, messages: int, name: str) -> None:
+def _judge(place: Place, messages: int, kills: int, name: str) -> None:
     settle(place, DESKS, 60 + messages)
     found = judge(place.far.lines(), place.deliveries("unsure"), DESKS)
     print("\n" + found.summary(f"{name}, seed {SEED}"))
     keep(name, found)
     assert found.clean, found.first
+    assert (found.messages, found.kills) == (messages, kills)
+    if kills > 10:  # of two, both may meet a hub that just waits
+        assert found.cut > kills / 4, "most kills met nothing that was under way"
