@@ -14,6 +14,7 @@ POOL, MORE = 24, 8
 
 As many as its threads want at the same time: a busy one would close and open connections all the time. Of three
 workers with eight threads for each desk (tests/campaign/test_pipeline.py) that took a quarter of the throughput.
+The one that came back last goes out first: its statements are prepared, and those that nobody needs lie still.
 """
 WAIT = 20
 """Seconds a thread waits for one of them."""
@@ -40,7 +41,13 @@ machine): what it has locked, a mailbox's lease among it, would stay locked unti
 def postgresql(url: sa.URL) -> Engine:
     """The engine of a PostgreSQL address. Raises ConfigError where the driver is missing."""
     # An error's text would quote the values of the statement: customers' words, in a log.
-    options = {"pool_size": POOL, "max_overflow": MORE, "pool_timeout": WAIT, "hide_parameters": True}
+    options = {
+        "pool_size": POOL,
+        "max_overflow": MORE,
+        "pool_timeout": WAIT,
+        "pool_use_lifo": True,
+        "hide_parameters": True,
+    }
     try:
         engine = sa.create_engine(url, connect_args={"application_name": "tresse", **noticing(url)}, **options)
     except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as error:
