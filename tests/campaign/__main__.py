@@ -30,7 +30,7 @@ AT_ONCE = (os.cpu_count() or 1) + 1
 """Half of their time they wait for something to end, to start or to be due."""
 SKIPPED = re.compile(r"^SKIPPED \[\d+\] (.*)$")
 PROGRESS = re.compile(r"  \w.* \d+ s$")
-FIGURES = re.compile(r"^(?!E |>|\{| {4}).*\b(lost|overlapping|ratio|violations?|places to die)\b")
+FIGURES = re.compile(r"^(?!E |>|\{| {4}).*\b(lost|overlapping|ratios?|violations?|places to die)\b")
 
 
 PASSED = "passed"

@@ -10,6 +10,9 @@ def test_progress_and_figures_are_told_from_noise():
     assert PROGRESS.search(".  stopped, distributed: 1 of 10 stops, 11 s\n"), "behind a dot of the test before"
     assert FIGURES.search("lease, seed 984927: 6680 messages; overlapping commits 0, kept twice 0\n")
     assert FIGURES.search("  afterwards: 2000 messages, 11174 calls; lost 0, doubled by key 0\n")
+    assert FIGURES.search(
+        "mail bomb, embedded, seed 7: same channel ...; ratios of medians 1.26 and 1.14; peak 133 MB\n"
+    )
     for noise in (
         '{"campaign": "intake", "lost": 0}',
         "E       assert ratio <= goal",
