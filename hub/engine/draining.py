@@ -15,7 +15,7 @@ from hub.pipeline.next import due_in_lane, plan_raws
 from hub.pipeline.parts import Parts
 from hub.pipeline.record import record_page
 from hub.pipeline.suggest import Answers
-from hub.pipeline.waiting import rest_of
+from hub.pipeline.waiting import flood_rests
 from hub.store.intake import step
 from hub.store.lanes import PLAN, READ, end_lane
 
@@ -75,7 +75,7 @@ class Draining:
             if parts.stop.is_set() or given_up.is_set():
                 break
             if not record_page(parts, instance):
-                if rest_of(parts, instance):
+                if flood_rests(parts, instance):
                     parts.clock.wait(self.came, GLANCE)
                     break  # this thread may be wanted for another channel
                 # Nothing, or nothing that may pass what its reader has not finished.

@@ -177,10 +177,8 @@ def prepare(store: Store) -> None:
             set_note(connection, SCHEMA, "\n".join(_migrations()))
         else:
             _bring_up(connection)
-        for (
-            name,
-            on,
-        ) in INDEXES.items():  # asked first: to make one that is there waits for all who write, and they for it
+        # Asked first: to make one that is there already would wait for all who write, and they for it.
+        for name, on in INDEXES.items():
             if connection.scalar(sa.text("SELECT to_regclass(:name)"), {"name": name}) is None:
                 connection.execute(sa.text(f"CREATE INDEX {name} ON procrastinate_jobs {on}"))
 

@@ -20,10 +20,8 @@ from hub.flow import Flow, number_of
 from hub.mail.glance import sender_of
 from hub.sdk import Raw
 from hub.store.base import At, to_ms
-from hub.store.intake import raw, step
+from hub.store.intake import LONGEST_KEY, raw, step
 
-LONGEST_KEY = 300
-"""Characters, as the column has it."""
 _POSTGRESQL = """
 WITH given AS (
     SELECT *

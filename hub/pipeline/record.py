@@ -45,14 +45,14 @@ def record_page(parts: Parts, instance: str) -> int:
     begun = parts.clock.monotonic()
     try:
         taken = _read_and_record(parts, instance, rows)
-        if any(row.flood for row in rows):
-            now = parts.clock.monotonic()
-            parts.rests_until[instance] = now + min(REST * (now - begun), LONGEST_REST)
-        return taken
     except BaseException:
         # What was begun with lies behind this page, and must not be taken before it.
         parts.ahead.pop(instance, None)
         raise
+    if any(row.flood for row in rows):
+        now = parts.clock.monotonic()
+        parts.rests_until[instance] = now + min(REST * (now - begun), LONGEST_REST)
+    return taken
 
 
 def _read_and_record(parts: Parts, instance: str, rows: Sequence[Any]) -> int:

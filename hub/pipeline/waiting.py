@@ -51,8 +51,8 @@ def oldest(parts: Parts, instance: str, but: Sequence[int] = ()) -> Sequence[Any
     now = parts.now()
     with parts.store.read() as connection:
         asked = {"of": instance, "now": now, "but": list(but)}
-        crowded, rests = parts.crowd.here(now), rest_of(parts, instance) > 0
-        ids = _next_ids(connection, asked, now, crowded=crowded, slow=takes_long(parts, instance), rests=rests)
+        slow, crowded, rests = takes_long(parts, instance), parts.crowd.here(now), flood_rests(parts, instance)
+        ids = _next_ids(connection, asked, now, crowded=crowded, slow=slow, rests=rests)
         whole = {row.id: row for row in connection.execute(_WHOLE, {"of": ids})} if ids else {}
     rows = [whole[one] for one in ids if one in whole]  # in our order: a database would sort all their bytes
     if not all(row.flood for row in rows):
@@ -66,11 +66,10 @@ def takes_long(parts: Parts, instance: str) -> bool:
     return until is not None and parts.now() < until
 
 
-def rest_of(parts: Parts, instance: str) -> float:
-    """Seconds for which no more of an instance's flood is read. It has to rest only while others are about."""
-    if not parts.crowd.here(parts.now()):
-        return 0.0
-    return max(0.0, parts.rests_until.get(instance, 0.0) - parts.clock.monotonic())
+def flood_rests(parts: Parts, instance: str) -> bool:
+    """Whether no more of an instance's flood is read for a moment. It has to rest only while others are about."""
+    until = parts.rests_until.get(instance)
+    return until is not None and parts.clock.monotonic() < until and parts.crowd.here(parts.now())
 
 
 def _next_ids(

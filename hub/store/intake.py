@@ -4,12 +4,15 @@ import sqlalchemy as sa
 
 from hub.store.base import At, Id, id_column, metadata, ref
 
+LONGEST_KEY = 300
+"""Characters of a source's own key."""
+
 raw = sa.Table(
     "raw",
     metadata,
     id_column(),
     sa.Column("instance", sa.String(80), nullable=False),
-    sa.Column("source_key", sa.String(300), nullable=False),
+    sa.Column("source_key", sa.String(LONGEST_KEY), nullable=False),
     sa.Column("received_at", At, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("size", sa.Integer, nullable=False),

@@ -31,8 +31,6 @@ AT_ONCE = (os.cpu_count() or 1) + 1
 SKIPPED = re.compile(r"^SKIPPED \[\d+\] (.*)$")
 PROGRESS = re.compile(r"  \w.* \d+ s$")
 FIGURES = re.compile(r"^(?!E |>|\{| {4}).*\b(lost|overlapping|ratios?|violations?|places to die)\b")
-
-
 PASSED = "passed"
 
 
@@ -94,7 +92,6 @@ class Run:
     def __init__(self, jobs: Sequence[Job], into: Path) -> None:
         self._jobs, self._into = jobs, into
         self._began, self._lock, self._ends = time.monotonic(), threading.Lock(), threading.Event()
-        self._processes: set[subprocess.Popen[str]] = set()
 
     def all(self, at_once: int) -> int:
         """Those together, then those alone."""

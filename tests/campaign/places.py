@@ -222,6 +222,11 @@ class Place:
         (info / "entry_points.txt").write_text(ENTRY)
 
     @property
+    def hubs(self) -> tuple[str, ...]:
+        """What to call its processes: of the distributed engine two, which share the work."""
+        return ("one", "two") if self.command == "worker" else ("hub",)
+
+    @property
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join((str(ROOT), str(self.folder / "site")))
         return {**os.environ, "PYTHONPATH": path, "TRESSE_CONFIG": str(self.folder / "hub.toml")}

@@ -57,7 +57,7 @@ def _bomb(name: str, database: str, messages: int, each: int, dead: float, goal:
     with Place(SECTIONS, database=database) as place:
         for desk in DESKS:
             place.far.mood(f"desk/{desk}", delay=(0.005, 0.02))
-        place.start(*(("one", "two") if database else ("hub",)))
+        place.start(*place.hubs)
         here, there = Writers(dice, "m"), Writers(dice, "o")
         _others(place, dice, here, there, "quiet", each, 0.3)
         bomb = [

@@ -30,7 +30,6 @@ from tests.campaign.writing import Writers
 from tests.servers.postgres import Postgres
 from tests.servers.proxy import Proxy
 
-HUBS = {"distributed": ("one", "two"), "embedded": ("hub",)}
 BUGS = ('"bug in the hub"', '"bug in the engine"', '"set aside"')
 """What no failure of the database may make the hub say."""
 
@@ -104,7 +103,7 @@ def _faults(
         with Place(SECTIONS, database=through, engine=engine, quick=True) as place:
             for at in ("desk/keyed", "desk/searched", "send/mail"):
                 place.far.mood(at, fail=fail, delay=(0.01, slowest), skewed=True, keyed=at != "desk/searched")
-            place.start(*HUBS[engine])
+            place.start(*place.hubs)
             faults = Faults(dice, place, postgres, proxy)
             happen = [faults.stop] * stops + [faults.cut] * cuts
             happen += [partial(faults.stop, gone), *(partial(faults.stall, seconds) for seconds in stalls)]

@@ -82,7 +82,7 @@ def _beside(
         place.far.mood("desk/slow", delay=(slow, slow))
         place.far.mood("desk/dead", dead=True)
         place.far.mood("people/who", delay=(slow, slow))
-        place.start(*(("one", "two") if database else ("hub",)))
+        place.start(*place.hubs)
         for sick in SICK:
             place.tell_plainly("pause", sick)
         for some in Writers(dice, "b", customers=10**6).portions(lanes, 4):

@@ -28,13 +28,12 @@ def _stopped(name: str, database: str, messages: int, stops: int) -> None:
     with Place(SECTIONS, database=database) as place:
         for at in ("desk/keyed", "desk/searched", "send/mail"):
             place.far.mood(at, delay=(0.05, 0.6), keyed=at != "desk/searched")
-        hubs = ["one", "two"] if database else ["hub"]
-        place.start(*hubs)
+        place.start(*place.hubs)
         for n, some in enumerate(Writers(dice).portions(messages, stops + 1)):
             place.far.write("mail", some)
             if n < stops:
                 time.sleep(dice.uniform(1.0, 2.5))
-                hub = hubs[n % len(hubs)]
+                hub = place.hubs[n % len(place.hubs)]
                 took.append(place.processes[hub].stop())
                 place.start(hub)
             progress.say(n, stops, "stops")

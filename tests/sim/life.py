@@ -38,10 +38,9 @@ class Life:
         self.seed, self.dice = seed, random.Random(seed)
         self.lanes = bool(seed % 2)
         """Whether its hub works by its lanes' rows, as the distributed engine does, or looks at all rows."""
-        # In half of them, of either kind, who writes twice in a minute is a flood behind whom all others go.
-        self._flood = mock.patch.multiple("hub.flow", FREE=0, STEP=timedelta(minutes=1))
-        if seed // 2 % 2:
-            self._flood.start()
+        self._hasty = contextlib.ExitStack()
+        if seed // 2 % 2:  # of either engine's: who writes twice in a minute is a flood, and goes behind all others
+            self._hasty.enter_context(mock.patch.multiple("hub.flow", FREE=0, STEP=timedelta(minutes=1)))
         self.folder = Path(tempfile.mkdtemp(prefix="sim", dir=made.parent))
         (self.folder / "var").mkdir()
         self.file = self.folder / "hub.toml"
@@ -152,8 +151,7 @@ class Life:
         with contextlib.suppress(Exception):
             self._let_go()
         self._beside.close()
-        if self.seed // 2 % 2:
-            self._flood.stop()
+        self._hasty.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def rows(self, sql: str, *values: Any) -> list[Any]:

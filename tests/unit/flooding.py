@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hub.engine.draining import GLANCE
 from hub.engine.sources import sources_of
 from hub.pipeline.record import record_page
-from hub.pipeline.waiting import rest_of
+from hub.pipeline.waiting import flood_rests
 from hub.store.intake import message, message_body
 from tests.world import World
 
@@ -28,7 +28,7 @@ def said(world: World) -> list[str]:
 
 def read_all(world: World) -> None:
     """Until nothing is left, through a flood's rests."""
-    while record_page(world.hub.parts, "support") or rest_of(world.hub.parts, "support"):
+    while record_page(world.hub.parts, "support") or flood_rests(world.hub.parts, "support"):
         world.clock.at += timedelta(seconds=GLANCE)
 
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from hub.engine.draining import Draining
 from hub.flow import CALM, FREE
+from hub.pipeline import read as reading
 from hub.pipeline import record
 from hub.pipeline.record import record_page
 from hub.pipeline.waiting import SHARE
@@ -116,11 +117,20 @@ def test_nobody_waits_for_a_flood_of_mails_that_take_long_once_that_is_known(tmp
     write(world, "flood", FREE + 61)
     poll(world)
     held, began = 0.0, time.monotonic()
-    while len(slow) < 12:
-        assert time.monotonic() < began + 20
+    patient = reading._be_patient
+
+    def waits(*of: Any) -> Any:  # what the database takes is not counted
+        nonlocal held
         at = time.monotonic()
+        try:
+            return patient(*of)
+        finally:
+            held += time.monotonic() - at
+
+    monkeypatch.setattr(reading, "_be_patient", waits)
+    while len(slow) < 12:
+        assert time.monotonic() < began + 60
         record_page(world.hub.parts, "support")
-        held += time.monotonic() - at
         time.sleep(0.02)
         world.clock.at += timedelta(seconds=0.02)
     assert held < 2.0  # a moment at first, and not the half of what the reader is at work
