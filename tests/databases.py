@@ -6,8 +6,13 @@ A test asks for `database_url(folder)` where it would write an SQLite address it
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+
+from hub.store import Store
+from hub.store.migrate import migrate
 
 
 class _Now:
@@ -44,6 +49,24 @@ def is_sqlite() -> bool:
 def with_lanes() -> bool:
     """Whether its hub finds its work through lanes."""
     return _Now.lanes
+
+
+@cache
+def _ready() -> bytes:
+    """A file with the hub's tables, migrated once a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "tresse.db"
+        store = Store(f"sqlite:///{file}")
+        migrate(store)
+        store.close()
+        return file.read_bytes()
+
+
+def make_ready(file: Path) -> None:
+    """Put the hub's tables where an SQLite file is to be, as `new_hub_database` has them; one that is there stays."""
+    if is_sqlite() and not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(_ready())
 
 
 def settings(folder: Path) -> str:

@@ -301,6 +301,7 @@ class World:
         self.file = folder / "hub.toml"
         text = config.format(data=folder / "var", answers=folder / "answers.csv")
         self.file.write_text(text + databases.settings(folder), "utf-8")
+        databases.make_ready(folder / "var" / "tresse.db")
         self.hub = self._open()
 
     def _open(self) -> Hub:
@@ -343,11 +344,11 @@ class World:
         said = {"ticket": ticket, "text": text, "to": to, "id": f"<rt-{len(self.far.replies)}@desk.example>"}
         self.far.replies.append(Raw(f"r{len(self.far.replies)}", json.dumps(said).encode()))
 
-    def go(self, seconds: float = 3.0, channel: str = "support") -> None:
-        """Let the hub poll and work for a while of told time."""
+    def go(self, seconds: float = 3.0, channel: str = "support", step: float = 0.0) -> None:
+        """Let the hub poll and work for a while of told time, in steps of a second or a twentieth of it."""
         from hub.engine.sources import sources_of
 
-        end = self.clock.now() + timedelta(seconds=seconds)
+        end, stride = self.clock.now() + timedelta(seconds=seconds), timedelta(seconds=step or max(1.0, seconds / 20))
         while True:
             for source in sources_of(self.hub.parts, self.hub.engine.wake, self.hub.engine._stop):
                 if source.instance.id in (channel, "desk"):
@@ -356,4 +357,4 @@ class World:
                 pass
             if self.clock.now() >= end:
                 return
-            self.clock.at += timedelta(seconds=0.5)
+            self.clock.at += min(stride, end - self.clock.now())

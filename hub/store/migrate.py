@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -45,6 +46,12 @@ def _settings() -> AlembicConfig:
     return settings
 
 
+@cache
+def _revisions() -> ScriptDirectory:
+    """What this version knows; read once a process, for each revision is a file of its own."""
+    return ScriptDirectory.from_config(_settings())
+
+
 def migrate(store: Store) -> None:
     """Run the migrations that are missing.
 
@@ -75,8 +82,7 @@ def migrate(store: Store) -> None:
 
 
 def _migrate(store: Store, *, longer: bool) -> None:
-    settings = _settings()
-    script = ScriptDirectory.from_config(settings)
+    script = _revisions()
     with store.write(durable=True) as connection:
         alone(connection, "migrate")  # several processes may start at once
         context = MigrationContext.configure(connection)
@@ -93,5 +99,6 @@ def _migrate(store: Store, *, longer: bool) -> None:
         if connection.dialect.name == "postgresql":
             more = connection.scalar(sa.text(_CLEANING)) if longer else None
             connection.execute(sa.text(f"SET LOCAL lock_timeout = {PATIENCE + (more or 0)}"))
+        settings = _settings()
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")

@@ -11,19 +11,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.store import Store, metadata
+from hub.store import Store
 from hub.store.tables import answers, cases, customers, health, intake, people
-from tests.databases import database_url
+from tests.databases import database_url, make_ready
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 def open_store(folder: Path) -> Store:
     """An empty database with all tables."""
-    store = Store(database_url(folder))
-    with store.write() as connection:
-        metadata.create_all(connection)
-    return store
+    make_ready(folder / "tresse.db")
+    return Store(database_url(folder))
 
 
 _KEYS = count(1)

@@ -42,6 +42,7 @@ BOTH = {
     "web/test_api",
     "web/test_web_acts",
     "web/test_web_calls",
+    "web/test_web_costs",
     "web/test_web_inbound",
     "web/test_web_login",
     "web/test_web_pages",

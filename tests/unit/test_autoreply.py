@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.rules.autoreply import judge
+from tests.cheap import cheap
 
 OWN = {"own_domains": ["hub.shop.example"], "own_addresses": ["support@shop.example"]}
 PERSON = {
@@ -111,9 +110,8 @@ def test_reasons_are_short() -> None:
 @pytest.mark.parametrize("seed", ["a", "a@", "+ack-", "noreply", " ", "<", "bounces+"])
 def test_hostile_headers_are_cheap(seed: str) -> None:
     value = [(seed * 64000)[:64000]]
-    begun = time.process_time()
-    judge(dict.fromkeys(["from", "sender", "to", "x-loop", "subject", "message-id", "precedence"], value), **OWN)
-    assert time.process_time() - begun < 0.5
+    with cheap(0.5):
+        judge(dict.fromkeys(["from", "sender", "to", "x-loop", "subject", "message-id", "precedence"], value), **OWN)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(PERSON)), st.lists(st.text(max_size=30), min_size=1, max_size=3)))

@@ -53,7 +53,7 @@ def test_the_later_turns_of_a_flood_are_no_crowd(tmp_path):
     assert world.hub.parts.crowd.here(world.clock.now())  # its first mails are anybody's
     for n in range(60):
         world.mail(text=f"Encore {n}", sender_fact="flood@x.example", **{"from": "flood@x.example"})
-    world.go(CALM.total_seconds() + 6)
+    world.go(CALM.total_seconds() + 6, step=0.5)
     assert not world.hub.parts.crowd.here(world.clock.now())
     world.hub.stop()
 
@@ -111,7 +111,7 @@ def test_others_are_read_planned_and_served_before_a_flood(tmp_path):
         return real(case, effect)
 
     world.hub.instances["desk"].component.save_case = save_case
-    world.go(60)
+    world.go(60, step=0.5)
     assert order.index("bob@x.example") <= FREE + 2
     with world.hub.store.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).where(delivery.c.turn_at > delivery.c.created_at)) > 100

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from hub.mail.read import read_mail
+from tests.cheap import cheap
 
 DSN = b"""Return-Path: <>
 From: MAILER-DAEMON@mx.shop.example
@@ -109,10 +108,9 @@ def test_a_person_bounces_nobody() -> None:
 
 @pytest.mark.parametrize("seed", [b"a@", b"<a@b>:", b"a", b"To: ", b"x@y unknown ", b"\n", b"Final-Recipient: rfc822;"])
 def test_hostile_bounces_are_cheap(seed: bytes) -> None:
-    begun = time.process_time()
-    notice(b"failed\n" + seed * (400_000 // len(seed)))
-    read_mail(DSN % (seed * (400_000 // len(seed))))
-    assert time.process_time() - begun < 2
+    with cheap(2):
+        notice(b"failed\n" + seed * (400_000 // len(seed)))
+        read_mail(DSN % (seed * (400_000 // len(seed))))
 
 
 @pytest.mark.parametrize("kind", [b"message/rfc822", b"text/rfc822-headers"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +15,7 @@ from hub.mail.dates import parse_date
 from hub.mail.headers import LIMIT, Headers, Unreadable, begin, find
 from hub.mail.references import message_id, references
 from hub.mail.words import decode_base64, decode_words, raw_text
+from tests.cheap import cheap
 
 
 @pytest.mark.parametrize(
@@ -179,15 +179,14 @@ HOSTILE = [
 @pytest.mark.parametrize("seed", HOSTILE)
 def test_no_header_costs_more_than_its_length(seed: str) -> None:
     value = (seed * LIMIT)[: LIMIT - 10]
-    begun = time.process_time()
-    for variant in (value, value + "x@y", "x;" + value + "=1"):
-        with contextlib.suppress(Unreadable):
-            addresses.parse(variant)
-        parameters.parse(variant)
-        decode_words(variant)
-        references(variant, variant)
-        parse_date(variant)
-    assert time.process_time() - begun < 2
+    with cheap(2):
+        for variant in (value, value + "x@y", "x;" + value + "=1"):
+            with contextlib.suppress(Unreadable):
+                addresses.parse(variant)
+            parameters.parse(variant)
+            decode_words(variant)
+            references(variant, variant)
+            parse_date(variant)
 
 
 @given(st.text(max_size=200))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import email
-import time
 from email.message import EmailMessage, Message
 from email.policy import SMTP
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from hub.mail.headers import Unreadable
 from hub.mail.structure import DEPTH, PARTS, cut
+from tests.cheap import cheap
 
 KINDS = st.sampled_from(["mixed", "alternative", "related", "report", "digest"])
 TEXTS = st.text("ab -=.\n_:é", max_size=40)
@@ -117,7 +117,5 @@ def nested(depth: int) -> bytes:
     ids=range(11),
 )
 def test_a_mail_bomb_costs_no_more_than_its_bytes(data: bytes) -> None:
-    begun = time.process_time()
-    with contextlib.suppress(Unreadable):
+    with cheap(1), contextlib.suppress(Unreadable):
         cut(data)
-    assert time.process_time() - begun < 1

@@ -1,13 +1,12 @@
 """Order numbers in a text (hub/rules/orders.py)."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.rules.orders import compile_patterns, find_orders
 from hub.sdk import ConfigError
+from tests.cheap import cheap
 
 PATTERNS = compile_patterns([r"CMD-\d{4}-\d{4}", r"order\s+#(\d{5,8})"])
 
@@ -54,7 +53,6 @@ def test_numbers_come_in_the_order_they_are_written(numbers: list[int]) -> None:
 
 def test_it_costs_little() -> None:
     text = "Bonjour, je n'ai pas reçu ma commande CMD-2026-0042. " * 10
-    started = time.process_time()
-    for _ in range(200):
-        find_orders(text, PATTERNS)
-    assert (time.process_time() - started) / 200 < 0.001
+    with cheap(0.2):
+        for _ in range(200):
+            find_orders(text, PATTERNS)

@@ -145,10 +145,8 @@ def test_every_instance_has_its_own_reader(children):
     thread = threading.Thread(target=children.read, args=(made(), [order("hang")], told.__setitem__))
     thread.start()
     time.sleep(0.2)
-    began = time.monotonic()
     assert read(children, order("say", "fine"), component=other) == [FINE]
-    assert time.monotonic() - began < 0.5
-    assert not told
+    assert not told, "it was read while the other one hangs"
     thread.join()
     assert isinstance(told[0], Unread)
 
