@@ -51,7 +51,7 @@ def test_a_thousand_seeds() -> None:
 
 @pytest.mark.parametrize("late", [True, False], ids=["late", "at-once"])
 def test_the_process_dies_here_and_there(late: bool) -> None:
-    swept = sweep(first=1 + late, every=17, late=late)
+    swept = sweep(first=1 + late, every=23, late=late)
     print(f"{swept.points} places to die at")
     assert swept.points > 5
     assert swept.violations == {}

@@ -175,7 +175,7 @@ RESTS = [
 @example(POLLED_BEFORE_A_RESTART)
 @example(CUT_WHILE_READING_AHEAD)
 @example(RESTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_nobodys_words_are_read_in_another_order(does):
     """Whatever comes in, whoever counts anew, and wherever the database or a reader takes its time."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as left:

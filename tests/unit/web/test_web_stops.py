@@ -35,7 +35,7 @@ class Browser(threading.Thread):
 
     def run(self) -> None:
         while not self.ended.is_set():
-            server = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
+            server = http.client.HTTPConnection("127.0.0.1", self._port, timeout=0.5)
             try:
                 for _ in range(2):
                     server.request("GET", "/")
