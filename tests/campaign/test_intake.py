@@ -193,7 +193,8 @@ def _campaign(
     )
     assert figures["lost"] == figures["doubled"] == 0
     assert somebody.expunged
-    assert busy > kills // 10, "most kills met nothing that was on the way"
+    if kills > 10:  # of a few, all may meet a hub that just waits
+        assert busy > kills // 10, "most kills met nothing that was on the way"
 
 
 def _one_kill(victim: Process, rows: Rows, sender: Sender, life: float) -> bool:

@@ -33,7 +33,7 @@ DESKS = {"keyed": ["mail"], "searched": ["mail"]}
 
 
 def test_embedded():
-    _embedded(size("MESSAGES", 24), size("KILLS", 2))
+    _embedded(size("MESSAGES", 16), size("KILLS", 2))
 
 
 @pytest.mark.campaign
@@ -43,7 +43,7 @@ def test_embedded_long():
 
 
 def test_three_workers(postgres):
-    _distributed(postgres, size("MESSAGES", 20), size("KILLS", 2))
+    _distributed(postgres, size("MESSAGES", 14), size("KILLS", 2))
 
 
 @pytest.mark.campaign

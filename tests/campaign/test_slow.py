@@ -55,7 +55,7 @@ DESKS = {"one": ["mail"], "two": ["mail"], "limited": ["mail"], "slow": ["mail",
 
 
 def test_a_slow_desk_and_a_dead_one_delay_nobody_else():
-    _beside("embedded", "", lanes=size("MESSAGES", 40), rounds=1, each=9, slow=3.0, goal=3.0, tail=math.inf)
+    _beside("embedded", "", lanes=size("MESSAGES", 40), rounds=1, each=8, slow=2.0, goal=3.0, tail=math.inf)
 
 
 @pytest.mark.campaign

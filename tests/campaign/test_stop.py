@@ -14,7 +14,7 @@ from tests.campaign.writing import Writers
 
 
 def test_stopped_under_load(engine):
-    _stopped(engine[0], engine[1](), size("MESSAGES", 16), stops=1)
+    _stopped(engine[0], engine[1](), size("MESSAGES", 12), stops=1)
 
 
 @pytest.mark.campaign
