@@ -215,10 +215,7 @@ def _push_to(ground: Ground, n: int) -> None:
 
 def _release(folder: Path, n: int) -> str:
     """The `PYTHONPATH` of the next release: the same code, and a revision more than the one before had."""
-    place, head = (
-        folder / f"release{n}",
-        migrating.ScriptDirectory.from_config(migrating._settings()).get_current_head(),
-    )
+    place, head = folder / f"release{n}", migrating._revisions().get_current_head()
     versions = place / "versions"
     versions.mkdir(parents=True)
     (place / "sitecustomize.py").write_text(NEWER.format(folder=versions), "utf-8")

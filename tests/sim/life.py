@@ -21,7 +21,6 @@ from hub.engine.sources import Source, sources_of
 from hub.reading import InProcess
 from hub.registry import Registry
 from hub.sdk import Reply, Request, Unavailable
-from hub.store import Store
 from tests.lanes import Lanes
 from tests.sim.crash import Crash, Points, dying
 from tests.sim.far import Far
@@ -103,8 +102,7 @@ class Life:
                 self.disk_trouble = 0.0
 
     def _open(self) -> None:
-        # The template is at the newest schema; Alembic's reading of its files takes longer than all the rest.
-        with mock.patch("hub.app.Store", self._store), mock.patch("hub.app.migrate", _migrated):
+        with mock.patch("hub.app.Store", self._store):
             self.hub = open_hub(
                 self.config,
                 registry=Registry(_components=CLASSES),
@@ -236,9 +234,3 @@ class Life:
     def push(self, request: Request) -> Reply | None:
         """What a shop's server hears; None when the line went dead."""
         return self.hub.accept("door", request)
-
-
-def _migrated(store: Store) -> None:
-    """The place to die that a migration has, without its work."""
-    with store.write(durable=True):
-        pass

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.store import Store
+from hub.store.migrate import migrate
 from hub.store.tables import answers, cases, customers, health, intake, people
 from tests.databases import database_url, make_ready
 
@@ -21,7 +22,9 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 def open_store(folder: Path) -> Store:
     """An empty database with all tables."""
     make_ready(folder / "tresse.db")
-    return Store(database_url(folder))
+    store = Store(database_url(folder))
+    migrate(store)
+    return store
 
 
 _KEYS = count(1)
